@@ -1,0 +1,82 @@
+"""The rows of a task by split, from files, from a generator of ours, or from the hub."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
+
+from luthier.core.errors import LuthierError
+from luthier.core.settings import suggest
+from luthier.core.types import SPLITS
+from luthier.tasks.generated import GENERATED
+from luthier.tasks.readers import BadRow, Row, read_rows
+from luthier.tasks.task_settings import GENERATED_PREFIX, DataFiles
+
+Part = Literal["train", "validation", "test", "all"]
+Rows = Mapping[Part, Sequence[Row | BadRow]]
+"""Rows by split; `all` alone where they are yet to be split."""
+
+
+def rows_of(data: str | DataFiles) -> Rows:
+    """The rows that a task's `data` names.
+
+    Raises:
+        LuthierError: a file that cannot be read, an unknown generator, a hub id that cannot be had or that has no test
+            split.
+    """
+    if isinstance(data, DataFiles):
+        return _from_files(data)
+    if data.startswith(GENERATED_PREFIX):
+        return _from_generator(data)
+    return _from_hub(data)
+
+
+def _from_files(files: DataFiles) -> Rows:
+    parts: dict[Part, Sequence[str]] = (
+        {"all": files.all} if files.all else {name: getattr(files, name) for name in SPLITS}
+    )
+    # Opened first, all of them, so that a missing file is found before a large one has been read.
+    opened = {part: [read_rows(path) for path in paths] for part, paths in parts.items() if paths}
+    return {part: [row for rows in readers for row in rows] for part, readers in opened.items()}
+
+
+def _from_generator(data: str) -> Rows:
+    name = data.removeprefix(GENERATED_PREFIX)
+    if name not in GENERATED:
+        raise LuthierError(
+            f"{data}: no such generated task{suggest(name, GENERATED)}",
+            where="data",
+            mend=f"there are {', '.join(GENERATED_PREFIX + known for known in GENERATED)}",
+        )
+    return {split: _numbered(rows, f"{data}/{split}") for split, rows in GENERATED[name](0).items()}
+
+
+def _from_hub(data: str) -> Rows:
+    import datasets
+
+    try:
+        loaded = datasets.load_dataset(data)
+    except (
+        Exception
+    ) as error:  # offline, unknown, gated, no usable files, which of several: the library has no one class
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise LuthierError(
+            f"the dataset {data} cannot be loaded: {reason}",
+            where=f"data: {data}",
+            mend="check the id and the connection, or give files: data: {train: FILE, validation: FILE, test: FILE}",
+        ) from None
+    found: dict[str, Any] = dict(loaded)
+    if len(found) == 1:
+        ((name, rows),) = found.items()
+        return {"all": _numbered(rows, f"{data}/{name}")}
+    if "test" not in found:
+        raise LuthierError(
+            f"the dataset {data} has no test split (it has {', '.join(found)})",
+            where=f"data: {data}",
+            mend="give files with a test split, or one file as {all: FILE} to be split by fractions",
+        )
+    return {split: _numbered(found[split], f"{data}/{split}") for split in SPLITS if split in found}
+
+
+def _numbered(rows: Any, where: str) -> list[Row | BadRow]:
+    return [Row(row, f"{where}:row {number}") for number, row in enumerate(rows, start=1)]

@@ -1,0 +1,190 @@
+"""The settings of a task: where rows come from, and how a row becomes messages and a reference.
+
+```yaml
+data: knkarthick/dialogsum
+prompt: "Summarise the dialogue.\\n\\n{{ dialogue }}\\n\\nSummary:"
+reference: "{{ summary }}"
+limit: {train: 600, test: 150}
+```
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, Discriminator, Field, Tag, model_validator
+from pydantic_core import PydanticCustomError
+
+from luthier.core.settings import Settings
+from luthier.core.types import SPLITS, Role
+from luthier.tasks.readers import is_data_file
+
+GENERATED_PREFIX = "generated/"
+
+
+def _as_several(value: Any) -> Any:
+    return (value,) if isinstance(value, str) else value
+
+
+Texts = Annotated[tuple[str, ...], BeforeValidator(_as_several, json_schema_input_type=str | tuple[str, ...])]
+"""One string or a list of them."""
+
+
+class Turn(Settings):
+    """One turn of a prompt."""
+
+    role: Role
+    """`system`, `user` or `assistant`."""
+    content: str
+    """A Jinja template over the row's fields."""
+
+
+def _as_prompts(value: Any) -> Any:
+    """A string, a list of strings, or one list of turns -> a tuple of prompts, each a tuple of turns."""
+    if isinstance(value, str):
+        value = [value]
+    if isinstance(value, list | tuple) and value and all(isinstance(item, dict | Turn) for item in value):
+        value = [value]
+    if not isinstance(value, list | tuple) or not all(isinstance(item, str | list | tuple) for item in value):
+        raise PydanticCustomError("prompt", "give a template, a list of templates, or a list of turns (role, content)")
+    return tuple([{"role": "user", "content": item}] if isinstance(item, str) else item for item in value)
+
+
+Prompts = Annotated[
+    tuple[tuple[Turn, ...], ...],
+    BeforeValidator(
+        _as_prompts, json_schema_input_type=str | tuple[str, ...] | tuple[Turn, ...] | tuple[tuple[Turn, ...], ...]
+    ),
+]
+"""One or several prompts, each of one or several turns."""
+
+
+class DataFiles(Settings):
+    """Local files, one or several per split: JSONL, JSON, CSV, TSV or Parquet, plain or `.gz`, told by their suffix."""
+
+    train: Texts = ()
+    """Files to train on."""
+    validation: Texts = ()
+    """Files that settings are chosen on; where there are none, some of `train` takes their place."""
+    test: Texts = ()
+    """Files that scores are taken on."""
+    all: Texts = ()
+    """Files to be split by the task's `split` fractions, in place of the three others."""
+
+    @model_validator(mode="after")
+    def _check(self) -> DataFiles:
+        if self.all and (self.train or self.validation or self.test):
+            raise ValueError("give either all, or train, validation and test")
+        if not self.all and not self.test:
+            raise ValueError("no test files: give test, or give all and have it split by fractions")
+        if self.validation and not self.train:
+            raise ValueError("validation without train: give train too, or test alone")
+        return self
+
+
+def _as_data(value: Any) -> Any:
+    """A string that ends as a data file does is one file to be split."""
+    return {"all": value} if isinstance(value, str) and is_data_file(value) else value
+
+
+def _kind_of_data(value: Any) -> str | None:
+    if isinstance(value, dict | DataFiles):
+        return "files"
+    return "id" if isinstance(value, str) else None
+
+
+Data = Annotated[
+    Annotated[str, Tag("id")] | Annotated[DataFiles, Tag("files")],
+    Discriminator(
+        _kind_of_data,
+        custom_error_type="data",
+        custom_error_message="give a hub id, generated/NAME, a file, or files (train, validation, test, or all)",
+    ),
+    BeforeValidator(_as_data),
+]
+"""A hub id, `generated/NAME`, or files."""
+
+
+class Fractions(Settings):
+    """Parts of the rows; they sum to 1."""
+
+    train: float = Field(default=0.8, gt=0, lt=1)
+    """To train on."""
+    validation: float = Field(default=0.1, gt=0, lt=1)
+    """To choose settings on."""
+    test: float = Field(default=0.1, gt=0, lt=1)
+    """To take scores on."""
+
+    @model_validator(mode="after")
+    def _check(self) -> Fractions:
+        total = self.train + self.validation + self.test
+        if abs(total - 1) > 1e-6:
+            raise ValueError(f"train, validation and test sum to {total:g}, not to 1")
+        return self
+
+
+class Limits(Settings):
+    """At most so many examples of a split; none is no limit."""
+
+    train: int | None = Field(default=None, ge=1)
+    """Training examples."""
+    validation: int | None = Field(default=None, ge=1)
+    """Validation examples."""
+    test: int | None = Field(default=None, ge=1)
+    """Test examples."""
+
+
+class TaskSettings(Settings):
+    """A task. Templates are Jinja over the row's fields; `row["any name"]` reaches fields with odd names."""
+
+    name: str | None = None
+    """What the task is called; by default the last part of the hub id, or the name of the file or its folder."""
+    data: Data
+    """A hub id, `generated/NAME` (text that our own code writes), files `{train, validation, test}`, or one file or
+    `{all: [FILE, ..]}` to be split."""
+    prompt: Prompts
+    """The template of the user's turn; a list of templates, of which each row gets one by its hash; or a list of turns
+    `{role, content}`, the last of which is to be answered."""
+    system: str | None = None
+    """The template of a system message before the prompt."""
+    reference: Texts = Field(min_length=1)
+    """The template of a good answer, or several; the first is the one trained on."""
+    source: str | None = None
+    """The template of the text that the answer is about (what the baselines lead-3 and copy look at); by default, of
+    the fields that the prompt names, the one with the longest texts."""
+    choices: Texts = ()
+    """The templates of the candidate answers, where there is a fixed list of them; the reference must be one."""
+    cluster: str | None = None
+    """The template of what rows of one source share (document, author). Rows of one cluster are never split apart."""
+    split: Fractions = Fractions()
+    """The parts into which `all`, or a hub dataset with a single split, is cut."""
+    limit: Limits = Limits()
+    """At most so many examples: the same sample each time, ordered by the hash of the example, not the file's head."""
+    validation_fraction: float = Field(default=0.1, gt=0, lt=1)
+    """Where the data has no validation split: how many validation examples to take out of train, as a fraction of the
+    training examples in use (`limit.validation`, where given, says how many instead). They are rows that `limit.train`
+    leaves over; where it leaves too few, the training set gives the rest."""
+
+    @model_validator(mode="after")
+    def _check(self) -> TaskSettings:
+        if not self.prompt:
+            raise ValueError("prompt: give at least one template")
+        for turns in self.prompt:
+            if not turns or turns[-1].role == "assistant":
+                raise ValueError("prompt: its last turn is to be answered, so it cannot be the assistant's")
+            systems = [position for position, turn in enumerate(turns) if turn.role == "system"]
+            if systems not in ([], [0]) or (systems and self.system is not None) or len(systems) == len(turns):
+                raise ValueError("prompt: one system message at most, before a user's turn")
+        return self
+
+    @property
+    def task_name(self) -> str:
+        """The given name, or the one derived from the data."""
+        if self.name:
+            return self.name
+        if isinstance(self.data, str):
+            return self.data.rstrip("/").rpartition("/")[2]
+        file = Path((self.data.all or self.data.test)[0]).absolute()
+        stem = file.name.partition(".")[0]
+        return stem if self.data.all and stem not in SPLITS else file.parent.name
