@@ -1,0 +1,181 @@
+"""Trivial baselines: answers that need no model, so that a tuned model that loses to them is seen to.
+
+A score means nothing alone. The first three turns of a dialogue, the commonest label, or one sentence said of
+everything often score surprisingly well; a method is worth its cost only by what it has above them. As promptings they
+pass through the same predictions, metrics and report as any arm, and never ask the generator.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from abc import abstractmethod
+from collections import Counter
+from collections.abc import Sequence
+from typing import ClassVar
+
+from pydantic import Field
+
+from luthier.core.errors import LuthierError
+from luthier.core.types import Example, Prediction, PredictionKind, TextPrediction
+from luthier.metrics.squad import overlap_f1, words
+from luthier.models.sampling import Sampling
+from luthier.prompting.prompting import Conversation, Fits, Generator, Program, Prompting
+
+CANDIDATES = 64
+JUDGES = 200
+_SENTENCE_END = re.compile(r"(?<=[.!?])\s+|(?<=[\u3002\uff01\uff1f])")
+
+
+class Lead(Prompting):
+    """The first `count` turns of the source where it has several lines, else its first `count` sentences."""
+
+    name: ClassVar[str] = "lead"
+    needs_model: ClassVar[bool] = False
+    count: int = Field(default=3, ge=1)
+    """How many turns or sentences; 3 is the lead-3 of the summarisation literature (Nallapati et al., arXiv
+    1611.04230)."""
+
+    def program(self, train: Sequence[Example], seed: int) -> Program:
+        return _Lead(self.count)
+
+
+class Copy(Prompting):
+    """The source itself: what a task pays for saying nothing new."""
+
+    name: ClassVar[str] = "copy"
+    needs_model: ClassVar[bool] = False
+
+    def program(self, train: Sequence[Example], seed: int) -> Program:
+        return _Copy()
+
+
+class Majority(Prompting):
+    """The most frequent training reference, for every example; among equals the first in alphabetical order."""
+
+    name: ClassVar[str] = "majority"
+    needs_model: ClassVar[bool] = False
+
+    def program(self, train: Sequence[Example], seed: int) -> Program:
+        _need_training_examples(self.name, train)
+        counts = Counter(example.reference for example in train)
+        return _Constant(min(counts, key=lambda text: (-counts[text], text)))
+
+
+class BestConstant(Prompting):
+    """One training reference said of every example: the one that scores best against the others.
+
+    Of up to 200 training examples, drawn by a hash of their ids, the first 64 different references stand as candidates;
+    the one with the highest mean token F1 (SQuAD's) against all 200 is taken. Deterministic, whatever the rows' order.
+    """
+
+    name: ClassVar[str] = "best_constant"
+    needs_model: ClassVar[bool] = False
+
+    def program(self, train: Sequence[Example], seed: int) -> Program:
+        _need_training_examples(self.name, train)
+        return _Constant(_best_constant([example.reference for example in sorted(train, key=_shuffled)[:JUDGES]]))
+
+
+def trivial_baselines(train: Sequence[Example]) -> list[Prompting]:
+    """The baselines that mean something for these training examples; none where there are none.
+
+    `lead` and `copy` want a source (`lead` one that is mostly longer than its lead), `majority` references that
+    repeat: fewer different ones than half the rows.
+    """
+    if not train:
+        return []
+    baselines: list[Prompting] = []
+    sources = [example.source for example in train if example.source.strip()]
+    shortened = sum(len(_units(source)) > Lead().count for source in sources)
+    if 2 * shortened > len(train):
+        baselines.append(Lead())
+    if 2 * len(sources) > len(train):
+        baselines.append(Copy())
+    if 2 * len({example.reference for example in train}) < len(train):
+        baselines.append(Majority())
+    return [*baselines, BestConstant()]
+
+
+class _Trivial(Program):
+    """A program that answers from the example and its constant alone. It has no likelihoods to give."""
+
+    @abstractmethod
+    def answer(self, example: Example) -> str: ...
+
+    def conversation(self, example: Example, fits: Fits) -> Conversation:
+        return example.messages
+
+    def predict(
+        self, examples: Sequence[Example], generator: Generator, sampling: Sampling, kinds: Sequence[PredictionKind]
+    ) -> list[Prediction]:
+        return [TextPrediction(example.id, self.answer(example)) for example in examples] if "text" in kinds else []
+
+
+class _FromSource(_Trivial):
+    """Answers from the example's source; one that is blank gives an empty answer."""
+
+    def predict(
+        self, examples: Sequence[Example], generator: Generator, sampling: Sampling, kinds: Sequence[PredictionKind]
+    ) -> list[Prediction]:
+        if examples and not any(example.source.strip() for example in examples):
+            raise LuthierError(
+                "lead and copy answer from an example's source, and no example has one",
+                where=examples[0].where or f"example {examples[0].id}",
+                mend="give the task its `source`, or leave these arms out",
+            )
+        return super().predict(examples, generator, sampling, kinds)
+
+
+class _Lead(_FromSource):
+    def __init__(self, count: int):
+        self.count = count
+
+    def answer(self, example: Example) -> str:
+        joint = "\n" if len(_lines(example.source)) > 1 else " "
+        return joint.join(_units(example.source)[: self.count])
+
+
+class _Copy(_FromSource):
+    def answer(self, example: Example) -> str:
+        return example.source
+
+
+class _Constant(_Trivial):
+    def __init__(self, text: str):
+        self.text = text
+
+    def answer(self, example: Example) -> str:
+        return self.text
+
+    def record(self) -> dict[str, object]:
+        return {"constant": self.text}
+
+
+def _best_constant(references: Sequence[str]) -> str:
+    """The candidate with the highest mean F1. Each meets itself once, which lifts all of them alike."""
+    bags = {text: Counter(words(text)) for text in references}
+    candidates = list(bags)[:CANDIDATES]
+    return max(candidates, key=lambda text: sum(overlap_f1(bags[text], bags[other]) for other in references))
+
+
+def _shuffled(example: Example) -> str:
+    return hashlib.sha256(f"best_constant:{example.id}".encode()).hexdigest()
+
+
+def _units(source: str) -> list[str]:
+    """The turns of a source with several lines, the sentences of one with a single line."""
+    lines = _lines(source)
+    return lines if len(lines) > 1 else [sentence for sentence in _SENTENCE_END.split(source.strip()) if sentence]
+
+
+def _lines(source: str) -> list[str]:
+    return [line.strip() for line in source.splitlines() if line.strip()]
+
+
+def _need_training_examples(name: str, train: Sequence[Example]) -> None:
+    if not train:
+        raise LuthierError(
+            f"{name} is chosen from training references, and there are none",
+            mend=f"give the task training rows, or leave {name} out of the arms",
+        )

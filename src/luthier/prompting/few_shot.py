@@ -1,0 +1,53 @@
+"""Few-shot: worked examples before the question (Brown et al., arXiv 2005.14165)."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from typing import ClassVar
+
+from pydantic import Field
+
+from luthier.core.types import Example, Message
+from luthier.prompting.prompting import Conversation, Fits, Program, Prompting
+
+
+class FewShot(Prompting):
+    """Put `shots` training examples, with their references, before the question.
+
+    The shots are drawn once per seed and are the same for every example. Where they do not fit into the context, the
+    longest are left out, one by one; how often that happened stands in the result.
+    """
+
+    name: ClassVar[str] = "few_shot"
+    seeded: ClassVar[bool] = True
+    shots: int = Field(default=2, ge=1)
+    """How many worked examples (2 fits a dialogue task into 2,048 tokens)."""
+
+    def program(self, train: Sequence[Example], seed: int) -> Program:
+        drawn = random.Random(f"few_shot:{seed}").sample(list(train), min(self.shots, len(train)))
+        return _Shots(drawn)
+
+
+class _Shots(Program):
+    def __init__(self, shots: Sequence[Example]):
+        self.shots = list(shots)
+        self.shortened = 0
+
+    def conversation(self, example: Example, fits: Fits) -> Conversation:
+        kept = [shot for shot in self.shots if shot.id != example.id]
+        while kept and not fits(self._with(kept, example)):
+            longest = max(kept, key=lambda shot: sum(len(message.content) for message in shot.messages))
+            kept.remove(longest)
+        if len(kept) < len(self.shots):
+            self.shortened += 1
+        return self._with(kept, example)
+
+    def _with(self, shots: Sequence[Example], example: Example) -> Conversation:
+        conversation: list[Message] = []
+        for shot in shots:
+            conversation += [*shot.messages, Message("assistant", shot.reference)]
+        return (*conversation, *example.messages)
+
+    def record(self) -> dict[str, object]:
+        return {"shots": [shot.id for shot in self.shots], "prompts_with_fewer_shots": self.shortened}

@@ -1,0 +1,75 @@
+"""What prompting is: a small program over a generator, which makes predictions without touching a weight."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import ClassVar, Protocol
+
+from luthier.core.settings import Named
+from luthier.core.types import ChoicePrediction, Example, Message, Prediction, PredictionKind, TextPrediction
+from luthier.models.sampling import Sampling
+
+Conversation = tuple[Message, ...]
+Fits = Callable[[Conversation], bool]
+"""Whether a conversation, with room for its answer, fits into the model's context."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """One thing to ask a generator: a conversation, and the example that it is for (its id seeds the sampling)."""
+
+    example_id: str
+    conversation: Conversation
+
+
+class Generator(Protocol):
+    """What a prompting program may ask of a model. Answers come in the order of the requests."""
+
+    def generate(self, requests: Sequence[Request], sampling: Sampling) -> list[TextPrediction]: ...
+
+    def likelihoods(self, requests: Sequence[Request], choices: Sequence[tuple[str, ...]]) -> list[ChoicePrediction]: ...
+
+    def fits(self, conversation: Conversation, answer_tokens: int) -> bool: ...
+
+
+class Program(ABC):
+    """A prompting made ready: shots drawn, constants chosen."""
+
+    @abstractmethod
+    def conversation(self, example: Example, fits: Fits) -> Conversation:
+        """The messages that ask for this example's answer (also what training renders)."""
+
+    def predict(
+        self, examples: Sequence[Example], generator: Generator, sampling: Sampling, kinds: Sequence[PredictionKind]
+    ) -> list[Prediction]:
+        """One prediction per example and kind. One call a kind here; programs such as self-consistency make several."""
+
+        def fits(conversation: Conversation) -> bool:
+            return generator.fits(conversation, sampling.max_new_tokens)
+
+        requests = [Request(example.id, self.conversation(example, fits)) for example in examples]
+        predictions: list[Prediction] = []
+        if "text" in kinds:
+            predictions += generator.generate(requests, sampling)
+        if "choices" in kinds:
+            predictions += generator.likelihoods(requests, [example.choices or example.references for example in examples])
+        return predictions
+
+    def record(self) -> dict[str, object]:
+        """What was drawn or chosen (ids of shots, the constant), for `result.json`."""
+        return {}
+
+
+class Prompting(Named):
+    """Base of every prompting. A subclass is one file here and one word in `study_file.py`."""
+
+    needs_model: ClassVar[bool] = True
+    """False for the trivial baselines, which answer from the data alone."""
+    seeded: ClassVar[bool] = False
+    """Whether the seed changes what the program does (shots are drawn): it then enters the prediction's key."""
+
+    def program(self, train: Sequence[Example], seed: int) -> Program:
+        """Make the program ready from the training examples (never from the test set)."""
+        raise NotImplementedError
