@@ -1,0 +1,48 @@
+"""Full fine-tuning: every weight moves.
+
+    theta <- theta - lr * dL/dtheta        for all theta
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, ClassVar
+
+from luthier.methods.method import Method, rate_between
+
+
+class Full(Method):
+    """Train every weight of the model."""
+
+    name: ClassVar[str] = "full"
+    moves: ClassVar[str] = "every weight"
+    paper: ClassVar[str] = ""
+
+    def learning_rate(self, parameters: int) -> float:
+        """1e-3 at 6M parameters (measured, docs/log.md), 1e-5 at 7B (Touvron et al. 2023, arXiv 2307.09288, used 2e-5
+        for chat tuning), on a log-log line between."""
+        return rate_between(parameters, (6e6, 1e-3), (7e9, 1e-5))
+
+    def attach(self, model: Any, tokenizer: Any) -> Any:
+        model.requires_grad_(True)
+        return model
+
+    def load(self, model: Any, folder: Path) -> Any:
+        import torch
+        from safetensors.torch import load_file
+
+        weights: dict[str, torch.Tensor] = {}
+        for path in sorted(folder.glob("*.safetensors")):
+            weights |= load_file(path)
+        missing, unexpected = model.load_state_dict(weights, strict=False)
+        # Tied weights are stored once: what is missing must share its storage with something that was loaded.
+        tied = {name for name in missing if _shares_storage(model, name, weights)}
+        if unexpected or set(missing) - tied:
+            raise ValueError(f"weights do not fit the model: {sorted(unexpected)} {sorted(set(missing) - tied)}")
+        return model
+
+
+def _shares_storage(model: Any, name: str, loaded: dict[str, Any]) -> bool:
+    tensors = dict(model.named_parameters(remove_duplicate=False)) | dict(model.named_buffers())
+    place = tensors[name].data_ptr()
+    return any(tensors[other].data_ptr() == place for other in loaded if other in tensors)

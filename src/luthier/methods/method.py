@@ -1,0 +1,89 @@
+"""What a method is: which weights move, how they are attached, saved and loaded."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from luthier.core.settings import Named
+
+if TYPE_CHECKING:
+    import torch
+
+
+class Method(Named):
+    """Base of every method. A subclass is one file here and one word in `study_file.py`.
+
+    The settings class is the method: its fields are what a user can set, with vetted defaults and their source; heavy
+    imports stand inside its functions.
+    """
+
+    trains: ClassVar[bool] = True
+    """False only for `none`."""
+    flat: ClassVar[bool] = True
+    """Whether several sequences may share one flat row; soft prompts, which stand before every row, may not."""
+    mergeable: ClassVar[bool] = False
+    """Whether what was trained can be folded into the base's weights."""
+    moves: ClassVar[str]
+    """What is trained, in a few words, for the table of methods."""
+    paper: ClassVar[str]
+    """Authors, year, arXiv number."""
+
+    def learning_rate(self, parameters: int) -> float:
+        """The suggested peak rate for a model of so many parameters."""
+        raise NotImplementedError
+
+    def attach(self, model: Any, tokenizer: Any) -> Any:
+        """Give the model what is to be trained; only that requires gradients afterwards.
+
+        The caller has seeded torch: what is drawn here depends on nothing else.
+        """
+        raise NotImplementedError
+
+    def parameter_groups(self, model: Any, learning_rate: float) -> list[dict[str, Any]]:
+        """Parameters by learning rate; one group unless a method says otherwise."""
+        return [{"params": list(trainable(model)), "lr": learning_rate}]
+
+    def after_step(self, model: Any, step: int) -> None:
+        """Called after each optimizer step (AdaLoRA's budget, for one)."""
+
+    def save(self, model: Any, folder: Path) -> None:
+        """Write what was trained, as safetensors."""
+        model.save_pretrained(str(folder), safe_serialization=True)
+
+    def load(self, model: Any, folder: Path) -> Any:
+        """Put what `save` wrote onto a fresh base."""
+        raise NotImplementedError
+
+
+class PeftMethod(Method):
+    """A method that peft has: a subclass only says with which configuration."""
+
+    def peft_config(self, model: Any, tokenizer: Any) -> Any:
+        """The peft configuration for this model."""
+        raise NotImplementedError
+
+    def attach(self, model: Any, tokenizer: Any) -> Any:
+        from peft import get_peft_model
+
+        return get_peft_model(model, self.peft_config(model, tokenizer))
+
+    def load(self, model: Any, folder: Path) -> Any:
+        from peft import PeftModel
+
+        return PeftModel.from_pretrained(model, str(folder), is_trainable=False)
+
+
+def trainable(model: Any) -> Iterable[torch.nn.Parameter]:
+    """The parameters that require gradients."""
+    return (parameter for parameter in model.parameters() if parameter.requires_grad)
+
+
+def rate_between(parameters: int, small: tuple[float, float], large: tuple[float, float]) -> float:
+    """A learning rate on the log-log line through two (parameters, rate) points, held constant beyond them."""
+    (n0, rate0), (n1, rate1) = small, large
+    share = (math.log(max(parameters, 1)) - math.log(n0)) / (math.log(n1) - math.log(n0))
+    share = min(1.0, max(0.0, share))
+    return float(f"{math.exp(math.log(rate0) + share * (math.log(rate1) - math.log(rate0))):.2g}")

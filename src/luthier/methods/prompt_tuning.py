@@ -1,0 +1,57 @@
+"""Prompt tuning (Lester et al. 2021, arXiv 2104.08691): virtual tokens before the input, and nothing else.
+
+    y ~ p(y | [P; E(x)])        P: (virtual_tokens, d_model) trained, the embedding E and the model frozen
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, Literal
+
+from pydantic import Field
+
+from luthier.core.errors import LuthierError
+from luthier.methods.method import PeftMethod
+
+
+class PromptTuning(PeftMethod):
+    """Train the embeddings of a few virtual tokens that stand before every input."""
+
+    name: ClassVar[str] = "prompt_tuning"
+    flat: ClassVar[bool] = False
+    moves: ClassVar[str] = "virtual tokens before the input"
+    paper: ClassVar[str] = "Lester et al. 2021, arXiv 2104.08691"
+
+    virtual_tokens: int = Field(default=20, ge=1)
+    """How many (the paper found little gain beyond 20)."""
+    initialise: Literal["vocabulary", "random", "text"] = "vocabulary"
+    """From embeddings of random tokens of the vocabulary (the paper's better choice where there is no text), from a
+    text's tokens, or at random."""
+    text: str | None = None
+    """The text to start from, repeated or cut to `virtual_tokens`; needed for `initialise: text`."""
+
+    def learning_rate(self, parameters: int) -> float:
+        """0.3, the paper's rate, for every size: soft prompts want rates far above those of weights."""
+        return 0.3
+
+    def peft_config(self, model: Any, tokenizer: Any) -> Any:
+        from peft import PromptTuningConfig, PromptTuningInit, TaskType
+
+        if self.initialise == "text" and not self.text:
+            raise LuthierError(
+                "prompt_tuning: initialise is `text`, but no text is given",
+                where="prompt_tuning.text",
+                mend='add `text: "..."`, or take `initialise: vocabulary`',
+            )
+        start = {
+            "vocabulary": PromptTuningInit.SAMPLE_VOCAB,
+            "random": PromptTuningInit.RANDOM,
+            "text": PromptTuningInit.TEXT,
+        }
+        from_text = self.initialise == "text"
+        return PromptTuningConfig(
+            task_type=TaskType.CAUSAL_LM,
+            num_virtual_tokens=self.virtual_tokens,
+            prompt_tuning_init=start[self.initialise],
+            prompt_tuning_init_text=self.text if from_text else None,
+            tokenizer_name_or_path=tokenizer.name_or_path if from_text else None,
+        )

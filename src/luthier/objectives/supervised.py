@@ -1,0 +1,78 @@
+"""Supervised fine-tuning: the cross-entropy of the answer's tokens, given the prompt (completion-only loss).
+
+    L = - sum_t log p(y_t | x, y_<t)        over the answer y, end of sequence included; the prompt x costs nothing
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from luthier.models.batch import Batch, micro_batches
+from luthier.models.forward import scored_logits
+from luthier.models.tokens import Encoded
+from luthier.objectives.objective import Objective
+
+if TYPE_CHECKING:
+    import torch
+
+
+class Supervised(Objective):
+    """Cross-entropy on the reference, summed over its tokens."""
+
+    name: ClassVar[str] = "supervised"
+
+    def loss(self, model: Any, batch: Batch) -> torch.Tensor:
+        from torch.nn.functional import cross_entropy
+
+        return cross_entropy(scored_logits(model, batch), batch.targets, reduction="sum")
+
+    def units(self, batch: Batch) -> int:
+        return len(batch.targets)
+
+
+class SupervisedData:
+    """Encoded examples, shuffled anew each epoch; every method sees the same examples in the same steps.
+
+    Args:
+        train, validation: encoded examples.
+        batch_size: examples per optimizer step; the last step of an epoch may have fewer.
+        seed: of the shuffle.
+        flat: whether the rows of a batch may stand in one flat row (the method and the architecture decide).
+        most_tokens: of one micro-batch.
+        pad_id: fills padded rows.
+    """
+
+    def __init__(
+        self,
+        train: Sequence[Encoded],
+        validation: Sequence[Encoded],
+        *,
+        batch_size: int,
+        seed: int,
+        flat: bool,
+        most_tokens: int,
+        pad_id: int,
+    ):
+        self.train = list(train)
+        self.validation_set = list(validation)
+        self.batch_size = batch_size
+        self.seed = seed
+        self.shape = {"flat": flat, "most_tokens": most_tokens, "pad_id": pad_id}
+        self.steps_per_epoch = -(-len(self.train) // batch_size)
+        self._order: tuple[int, list[int]] = (-1, [])
+
+    def step(self, epoch: int, index: int) -> list[Batch]:
+        chosen = self._epoch_order(epoch)[index * self.batch_size : (index + 1) * self.batch_size]
+        return micro_batches([self.train[position] for position in chosen], **self.shape)  # type: ignore[arg-type]
+
+    def validation(self) -> list[Batch]:
+        return micro_batches(self.validation_set, **self.shape)  # type: ignore[arg-type]
+
+    def _epoch_order(self, epoch: int) -> list[int]:
+        if self._order[0] != epoch:
+            order = list(range(len(self.train)))
+            random.Random(f"epoch:{self.seed}:{epoch}").shuffle(order)
+            self._order = (epoch, order)
+        return self._order[1]

@@ -1,0 +1,246 @@
+"""The training loop: one for every method, regulariser and objective, none of which it knows by name.
+
+It asks the method for its parameter groups, the objective for a summed loss and its units, the regulariser for a
+penalty, and the data for the micro-batches of a step. A step's gradient is
+
+    grad = sum_b d loss(b) / sum_b units(b)        over its micro-batches b
+
+so accumulation over ragged rows equals the big batch. Everything that the next step depends on stands in a checkpoint:
+an interrupted training goes on as if it had not been.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from luthier.core.errors import LuthierError
+from luthier.core.training_settings import TrainingSettings
+from luthier.methods.method import Method, trainable
+from luthier.objectives.objective import Objective, TrainingData
+from luthier.regularisers.regulariser import Regulariser
+from luthier.training.checkpoint import load_checkpoint, save_checkpoint
+from luthier.training.optimizer import build_optimizers, rate_factor, set_rate
+
+if TYPE_CHECKING:
+    import torch
+
+    from luthier.models.batch import Batch
+
+Notify = Callable[[str, int, int, Mapping[str, float]], None]
+"""Told of progress: phase, step, total, values."""
+
+
+@dataclass(frozen=True)
+class Trained:
+    """How a training went.
+
+    Attributes:
+        steps: optimizer steps taken.
+        kept_step: the step whose weights were kept (the last, or the best under early stopping).
+        seconds: wall-clock, over all sittings, checkpoints and validations included.
+        tokens: real tokens seen.
+        loss: mean loss of the last steps (up to 20), per unit.
+        validation_loss: at the kept step; None where there was no validation.
+    """
+
+    steps: int
+    kept_step: int
+    seconds: float
+    tokens: int
+    loss: float
+    validation_loss: float | None
+
+
+def train(
+    model: Any,
+    data: TrainingData,
+    *,
+    method: Method,
+    objective: Objective,
+    regulariser: Regulariser,
+    settings: TrainingSettings,
+    learning_rate: float,
+    device: str = "cpu",
+    precision: str = "fp32",
+    checkpoints: Path | None = None,
+    log: Path | None = None,
+    notify: Notify = lambda phase, step, total, values: None,
+) -> Trained:
+    """Train the model in place and say how it went.
+
+    Args:
+        model: with what is to be trained attached; moved to the device.
+        data: micro-batches by epoch and step.
+        method, objective, regulariser: what moves, by which loss, held back by what.
+        settings: budget, optimizer and schedule.
+        learning_rate: the resolved peak rate.
+        device: `cpu` or `cuda`.
+        precision: `fp32`, or `bf16` (autocast over fp32 weights).
+        checkpoints: where to save and resume; None trains without.
+        log: a JSON line a step is added to this file.
+        notify: told of every step.
+
+    Raises:
+        LuthierError: the loss or its gradient is not finite (exit code 1); the weights are those before the step.
+    """
+    steps = settings.steps or max(1, math.ceil(settings.epochs * data.steps_per_epoch))
+    optimizers = build_optimizers(method.parameter_groups(model, learning_rate), model, settings)
+    regulariser.prepare(model)
+    fabric, forward = _on_device(model, optimizers, device, precision, settings.compile)
+    state: dict[str, Any] = {
+        "step": 0, "tokens": 0, "seconds": 0.0, "best": None, "best_step": 0, "bad": 0, "losses": []
+    }  # fmt: skip
+    if checkpoints is not None:
+        state = load_checkpoint(checkpoints, model, optimizers) or state
+    lines = _Log(log, state["step"])
+    validate_at = {round(steps * (turn + 1) / settings.validations) for turn in range(settings.validations)}
+    begun, earlier, saved = time.perf_counter(), state["seconds"], time.perf_counter()
+    model.train()
+    while state["step"] < steps and not _out_of_patience(state, settings):
+        step = state["step"]
+        batches = data.step(*divmod(step, data.steps_per_epoch))
+        rate = set_rate(optimizers, rate_factor(step, steps, settings))
+        loss = _step(fabric, forward, model, optimizers, batches, objective, regulariser, settings.clip, step)
+        method.after_step(model, step)
+        state["step"] = step + 1
+        state["tokens"] += sum(batch.tokens for batch in batches)
+        state["seconds"] = earlier + time.perf_counter() - begun
+        state["losses"] = [*state["losses"][-19:], loss]
+        lines.add(step=step + 1, loss=loss, learning_rate=rate, tokens=state["tokens"], seconds=state["seconds"])
+        speed = state["tokens"] / state["seconds"]
+        notify("train", step + 1, steps, {"loss": loss, "tokens_per_second": speed})
+        if step + 1 in validate_at and (held_out := data.validation()):
+            value = mean_loss(fabric, forward, model, held_out, objective)
+            lines.add(step=step + 1, validation_loss=value)
+            notify("validate", step + 1, steps, {"validation_loss": value})
+            _keep_best(state, value, model, optimizers, settings, checkpoints)
+        if checkpoints is not None and time.perf_counter() - saved > 60 * settings.checkpoint_minutes:
+            save_checkpoint(checkpoints, model, optimizers, state)
+            saved = time.perf_counter()
+    kept = state["step"]
+    if settings.patience and checkpoints is not None and state["best"] is not None:
+        load_checkpoint(checkpoints, model, optimizers, name="best")
+        kept = state["best_step"]
+    model.eval()
+    return Trained(
+        steps=state["step"],
+        kept_step=kept,
+        seconds=earlier + time.perf_counter() - begun,
+        tokens=state["tokens"],
+        loss=sum(state["losses"]) / len(state["losses"]),
+        validation_loss=state["best"] if settings.patience else state.get("last"),
+    )
+
+
+def mean_loss(fabric: Any, forward: Any, model: Any, batches: list[Batch], objective: Objective) -> float:
+    """The loss per unit over batches, without gradients."""
+    import torch
+
+    model.eval()
+    with torch.no_grad():
+        total = sum(float(objective.loss(forward, fabric.to_device(batch))) for batch in batches)
+    model.train()
+    return total / sum(objective.units(batch) for batch in batches)
+
+
+def _on_device(
+    model: Any, optimizers: list[torch.optim.Optimizer], device: str, precision: str, compiled: bool
+) -> tuple[Any, Any]:
+    """Lightning Fabric around the model: device, autocast, and later sharding."""
+    import torch
+    from lightning.fabric import Fabric
+
+    fabric = Fabric(
+        accelerator=device, devices=1, precision="bf16-mixed" if precision == "bf16" else "32-true"
+    )
+    fabric.to_device(model)
+    forward = fabric.setup_module(torch.compile(model) if compiled else model)
+    return fabric, forward
+
+
+def _step(
+    fabric: Any,
+    forward: Any,
+    model: Any,
+    optimizers: list[torch.optim.Optimizer],
+    batches: list[Batch],
+    objective: Objective,
+    regulariser: Regulariser,
+    clip: float,
+    step: int,
+) -> float:
+    """One optimizer step over its micro-batches; gives the loss per unit."""
+    import torch
+
+    units = sum(objective.units(batch) for batch in batches)
+    mean = 0.0
+    for batch in batches:
+        batch = fabric.to_device(batch)
+        loss = objective.loss(forward, batch) / units
+        mean += loss.detach()
+        penalty = regulariser.penalty(model, batch)
+        fabric.backward(loss if penalty is None else loss + penalty * (objective.units(batch) / units))
+    norm = torch.nn.utils.clip_grad_norm_(list(trainable(model)), clip)
+    value = float(mean)
+    if not (math.isfinite(value) and math.isfinite(float(norm))):
+        raise LuthierError(
+            f"the loss is {value} and the gradient's norm {float(norm)} at step {step + 1}: not finite",
+            where="examples " + ", ".join(name for batch in batches for name in batch.example_ids),
+            mend="lower the learning rate, or look at these examples; the weights are those before this step",
+            exit_code=1,
+        )
+    for optimizer in optimizers:
+        optimizer.step()
+        optimizer.zero_grad(set_to_none=True)
+    return value
+
+
+def _out_of_patience(state: dict[str, Any], settings: TrainingSettings) -> bool:
+    return bool(settings.patience) and state["bad"] >= settings.patience
+
+
+def _keep_best(
+    state: dict[str, Any],
+    value: float,
+    model: Any,
+    optimizers: list[torch.optim.Optimizer],
+    settings: TrainingSettings,
+    checkpoints: Path | None,
+) -> None:
+    state["last"] = value
+    if state["best"] is not None and value >= state["best"]:
+        state["bad"] += 1
+        return
+    state.update(best=value, best_step=state["step"], bad=0)
+    if settings.patience and checkpoints is not None:
+        save_checkpoint(checkpoints, model, optimizers, state, name="best")
+
+
+class _Log:
+    """`train.jsonl`, without the lines that a resumed training is about to write again."""
+
+    def __init__(self, path: Path | None, step: int):
+        self.path = path
+        if path is None:
+            return
+        path.parent.mkdir(parents=True, exist_ok=True)
+        kept = []
+        if path.exists():
+            for line in path.read_text(encoding="utf-8").splitlines():
+                try:
+                    if json.loads(line)["step"] <= step:
+                        kept.append(line)
+                except (json.JSONDecodeError, KeyError):
+                    break
+        path.write_text("".join(line + "\n" for line in kept), encoding="utf-8")
+
+    def add(self, **values: float) -> None:
+        if self.path is not None:
+            with open(self.path, "a", encoding="utf-8") as file:
+                file.write(json.dumps(values) + "\n")
