@@ -1,0 +1,155 @@
+"""Sequences of tokens, made into tensors: what a model sees in one forward pass, and where its loss is.
+
+Two shapes. **Flat**: the sequences one after the other in a single row, without padding; positions restart and
+attention stays within each sequence (`models/flat.py`). **Padded**: a row each, padded on the right. Both score the
+same positions and give the same loss; a flat batch wastes nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from luthier.models.tokens import Encoded
+
+if TYPE_CHECKING:
+    import torch
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Tensors of one forward pass.
+
+    Attributes:
+        input_ids: `(row, position)`.
+        attention_mask: `(row, position)`, 1 on real tokens; None where every token is real.
+        position_ids: `(row, position)`, restarting at each sequence; None where they are 0, 1, 2, ...
+        scored: `(n,)` indices into the flattened `(row * position)` whose *next* token is scored; None means all.
+        targets: `(n,)` the tokens that should come next.
+        owners: `(n,)` which of `example_ids` each target belongs to.
+        lengths: the sequence lengths of a flat row; empty for padded batches.
+        example_ids: the sequences' ids, in order.
+        tokens: real tokens, padding apart.
+    """
+
+    input_ids: torch.Tensor
+    attention_mask: torch.Tensor | None
+    position_ids: torch.Tensor | None
+    scored: torch.Tensor | None
+    targets: torch.Tensor
+    owners: torch.Tensor
+    lengths: tuple[int, ...]
+    example_ids: tuple[str, ...]
+    tokens: int
+
+    def to(self, device: torch.device | str) -> Batch:
+        """The same batch on another device."""
+
+        def move(tensor: torch.Tensor | None) -> torch.Tensor | None:
+            return None if tensor is None else tensor.to(device, non_blocking=True)
+
+        return Batch(
+            self.input_ids.to(device, non_blocking=True),
+            move(self.attention_mask),
+            move(self.position_ids),
+            move(self.scored),
+            self.targets.to(device, non_blocking=True),
+            self.owners.to(device, non_blocking=True),
+            self.lengths,
+            self.example_ids,
+            self.tokens,
+        )
+
+
+def flat_batch(sequences: Sequence[Encoded]) -> Batch:
+    """One row of all the sequences, one after the other."""
+    import torch
+
+    ids: list[int] = []
+    positions: list[int] = []
+    scored: list[int] = []
+    targets: list[int] = []
+    owners: list[int] = []
+    for owner, sequence in enumerate(sequences):
+        start = len(ids)
+        ids += sequence.ids
+        positions += range(len(sequence.ids))
+        for position in _scored_positions(sequence):
+            scored.append(start + position - 1)
+            targets.append(sequence.ids[position])
+            owners.append(owner)
+    return Batch(
+        input_ids=torch.tensor([ids]),
+        attention_mask=None,
+        position_ids=torch.tensor([positions]),
+        scored=torch.tensor(scored, dtype=torch.long),
+        targets=torch.tensor(targets, dtype=torch.long),
+        owners=torch.tensor(owners, dtype=torch.long),
+        lengths=tuple(len(sequence.ids) for sequence in sequences),
+        example_ids=tuple(sequence.example_id for sequence in sequences),
+        tokens=len(ids),
+    )
+
+
+def padded_batch(sequences: Sequence[Encoded], pad_id: int) -> Batch:
+    """A row per sequence, padded on the right to the longest."""
+    import torch
+
+    input_ids, attention_mask = padded_rows([sequence.ids for sequence in sequences], pad_id)
+    width = input_ids.shape[1]
+    scored: list[int] = []
+    targets: list[int] = []
+    owners: list[int] = []
+    for row, sequence in enumerate(sequences):
+        for position in _scored_positions(sequence):
+            scored.append(row * width + position - 1)
+            targets.append(sequence.ids[position])
+            owners.append(row)
+    return Batch(
+        input_ids=input_ids,
+        attention_mask=attention_mask,
+        position_ids=None,
+        scored=torch.tensor(scored, dtype=torch.long),
+        targets=torch.tensor(targets, dtype=torch.long),
+        owners=torch.tensor(owners, dtype=torch.long),
+        lengths=(),
+        example_ids=tuple(sequence.example_id for sequence in sequences),
+        tokens=sum(len(sequence.ids) for sequence in sequences),
+    )
+
+
+def padded_rows(rows: Sequence[Sequence[int]], pad_id: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Ids and attention mask, both `(row, position)`, of rows padded on the right to the longest."""
+    import torch
+
+    width = max(len(row) for row in rows)
+    input_ids = torch.full((len(rows), width), pad_id)
+    attention_mask = torch.zeros((len(rows), width), dtype=torch.long)
+    for index, row in enumerate(rows):
+        input_ids[index, : len(row)] = torch.tensor(row)
+        attention_mask[index, : len(row)] = 1
+    return input_ids, attention_mask
+
+
+def micro_batches(sequences: Sequence[Encoded], *, flat: bool, most_tokens: int, pad_id: int) -> list[Batch]:
+    """Cut sequences into batches of at most `most_tokens` (padding counted), neighbours in length together.
+
+    A sequence longer than that still gets a batch of its own.
+    """
+    ordered = sorted(sequences, key=lambda sequence: len(sequence.ids))
+    groups: list[list[Encoded]] = []
+    for sequence in ordered:
+        group = groups[-1] if groups else []
+        width = len(sequence.ids)  # the longest so far, since they come sorted
+        size = sum(len(other.ids) for other in group) + width if flat else (len(group) + 1) * width
+        if group and size <= most_tokens:
+            group.append(sequence)
+        else:
+            groups.append([sequence])
+    return [flat_batch(group) if flat else padded_batch(group, pad_id) for group in groups]
+
+
+def _scored_positions(sequence: Encoded) -> range:
+    """Where the completion stands; nothing foretells a sequence's very first token, so that one is never scored."""
+    return range(max(sequence.prompt_length, 1), len(sequence.ids))

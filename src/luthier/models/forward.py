@@ -1,0 +1,79 @@
+"""One forward pass of a batch, with logits only where they are wanted."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from typing import TYPE_CHECKING, Any
+
+from luthier.models.batch import Batch
+from luthier.models.flat import flat_row, is_flat
+
+if TYPE_CHECKING:
+    import torch
+
+
+def scored_logits(model: Any, batch: Batch) -> torch.Tensor:
+    """The logits at the scored positions, fp32, `(n, vocabulary)`; all positions where `batch.scored` is None.
+
+    Raises:
+        RuntimeError: a flat batch for a model that would attend across its sequences: one that was not switched by
+            `use_flat_attention`, or one with gradient checkpointing, whose second forward pass runs after this one.
+    """
+    inputs: dict[str, Any] = {"input_ids": batch.input_ids, "use_cache": False}
+    if batch.attention_mask is not None:
+        inputs["attention_mask"] = batch.attention_mask
+    if batch.position_ids is not None:
+        inputs["position_ids"] = batch.position_ids
+    if batch.lengths:
+        _refuse_leaks(model)
+    with flat_row(batch.lengths) if batch.lengths else nullcontext():
+        if batch.scored is None:
+            logits: torch.Tensor = model(**inputs).logits
+            return logits.reshape(-1, logits.shape[-1]).float()
+        with logits_only_at(model, batch.scored, batch.input_ids.shape[1]):
+            logits = model(**inputs).logits
+    return logits.float()
+
+
+@contextmanager
+def logits_only_at(model: Any, positions: torch.Tensor, width: int) -> Iterator[None]:
+    """Within it, the model's logits are `(n, vocabulary)`: those of `positions` in the flattened `(row * width)`.
+
+    The hidden states are selected in front of the output embedding, which works for every architecture that has one
+    and for soft prompts too: virtual tokens only lengthen the row on its left.
+    """
+
+    def select(_: Any, args: tuple[Any, ...]) -> tuple[Any, ...]:
+        hidden = args[0][:, -width:, :]
+        return (hidden.reshape(-1, hidden.shape[-1])[positions], *args[1:])
+
+    hook = model.get_output_embeddings().register_forward_pre_hook(select)
+    try:
+        yield
+    finally:
+        hook.remove()
+
+
+@contextmanager
+def inference(model: Any) -> Iterator[None]:
+    """No gradients and no dropout within it; afterwards every module is in the mode that it was in."""
+    import torch
+
+    training = [module for module in model.modules() if module.training]
+    model.eval()
+    try:
+        with torch.inference_mode():
+            yield
+    finally:
+        for module in training:
+            module.training = True
+
+
+def _refuse_leaks(model: Any) -> None:
+    import torch
+
+    if not is_flat(model):
+        raise RuntimeError("a flat batch needs a model that use_flat_attention has switched")
+    if torch.is_grad_enabled() and model.training and getattr(model, "is_activation_checkpointing", False):
+        raise RuntimeError("gradient checkpointing needs padded batches")

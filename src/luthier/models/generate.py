@@ -1,0 +1,197 @@
+"""Text from a model: sorted batches, finished rows dropped, a random stream and a limit for every request.
+
+The loop is our own. transformers' `generate` keeps computing the rows that have finished, draws all rows from one
+random state, and knows neither stop texts nor limits of a single row.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+from luthier.core.errors import LuthierError
+from luthier.models.cached import CachedRows, takes_padding, virtual_tokens
+from luthier.models.forward import inference
+from luthier.models.sampling import Sampling, choose, random_stream
+
+if TYPE_CHECKING:
+    import torch
+
+MOST_ROWS = 32
+"""Rows in a batch. On a CPU more rows are slower, as short answers wait for the longest prompt."""
+MOST_TOKENS = 16_384
+"""Slots of the key-value cache in a batch, prompts and answers together: what bounds the memory."""
+
+Finish = Literal["stop", "stop_sequence", "length"]
+
+
+@dataclass(frozen=True)
+class Generated:
+    """One answer.
+
+    Attributes:
+        ids: the tokens generated, the one that ended it included.
+        text: their text, up to the first stop text.
+        finish: `stop` (a stop token), `stop_sequence` (a stop text) or `length`.
+        prompt_tokens: of the prompt, without virtual tokens.
+        limit: the most tokens that it could have: `max_new_tokens`, or less where the context ends sooner.
+    """
+
+    ids: tuple[int, ...]
+    text: str
+    finish: Finish
+    prompt_tokens: int
+    limit: int
+
+
+def generate(
+    model: Any,
+    prompts: Sequence[Sequence[int]],
+    *,
+    request_ids: Sequence[str],
+    sampling: Sampling,
+    stop_ids: AbstractSet[int],
+    pad_id: int,
+    decode: Callable[[Sequence[int]], str],
+    context: int | None = None,
+    most_rows: int = MOST_ROWS,
+    most_tokens: int = MOST_TOKENS,
+    on_progress: Callable[[int, int], None] = lambda done, total: None,
+) -> list[Generated]:
+    """Continue every prompt; the answers come in the order of the prompts.
+
+    An answer is a function of its prompt, its request id and the settings: what else is in the batch does not matter.
+
+    Args:
+        model: a transformers decoder, plain or within peft (adapters and soft prompts alike).
+        prompts: ids, one row each.
+        request_ids: one per prompt; it seeds the request's draws and names it in errors.
+        sampling: the settings.
+        stop_ids: tokens that end an answer.
+        pad_id: any token that the model has.
+        decode: ids to text; it drops special tokens.
+        context: the most positions that the model takes, virtual tokens included; None for no limit.
+        most_rows, most_tokens: bounds of a batch.
+        on_progress: told how many answers are finished, of how many.
+
+    Raises:
+        LuthierError: a prompt leaves no room for an answer, or the model gives NaN.
+    """
+    virtual = virtual_tokens(model)
+    rows = [
+        _Row(request_id, prompt, _limit(request_id, len(prompt) + virtual, sampling, context), sampling)
+        for prompt, request_id in zip(prompts, request_ids, strict=True)
+    ]
+    with inference(model):
+        for batch in _batches(model, rows, virtual, most_rows, most_tokens):
+            for _ in _answer(model, batch, sampling, stop_ids, pad_id, decode):
+                on_progress(sum(row.finish is not None for row in rows), len(rows))
+    return [row.generated() for row in rows]
+
+
+class _Row:
+    """One request on its way."""
+
+    def __init__(self, request_id: str, prompt: Sequence[int], limit: int, sampling: Sampling):
+        self.request_id = request_id
+        self.prompt = prompt
+        self.limit = limit
+        self.stream = random_stream(sampling.seed, request_id)
+        self.ids: list[int] = []
+        self.text = ""
+        self.finish: Finish | None = None
+
+    def add(self, token: int, stop_ids: AbstractSet[int], stop: Sequence[str], decode: Callable[..., str]) -> None:
+        """Take the next token, and see whether the answer ends with it."""
+        self.ids.append(token)
+        if token in stop_ids:
+            self.finish = "stop"
+        elif len(self.ids) == self.limit:
+            self.finish = "length"
+        if self.finish or stop:
+            self.text = decode(self.ids[:-1] if self.finish == "stop" else self.ids)
+        found = [place for place in (self.text.find(text) for text in stop) if place >= 0]
+        if found:
+            self.text = self.text[: min(found)].rstrip()
+            self.finish = "stop_sequence"
+
+    def generated(self) -> Generated:
+        assert self.finish is not None
+        return Generated(tuple(self.ids), self.text, self.finish, len(self.prompt), self.limit)
+
+
+def _limit(request_id: str, before: int, sampling: Sampling, context: int | None) -> int:
+    limit = sampling.max_new_tokens if context is None else min(sampling.max_new_tokens, context - before)
+    if limit < 1:
+        raise LuthierError(
+            f"the prompt takes {before} positions of the model's {context}: there is no room for an answer",
+            where=f"example {request_id}",
+            mend="shorten or leave out this example, use fewer shots, or take a model with a longer context",
+        )
+    return limit
+
+
+def _batches(model: Any, rows: Sequence[_Row], virtual: int, most_rows: int, most_tokens: int) -> Iterator[list[_Row]]:
+    """Neighbours in length together, the longest first: if memory does not suffice, that shows at once."""
+    batch: list[_Row] = []
+    for row in sorted(rows, key=lambda row: -len(row.prompt)):
+        if batch:
+            slots = virtual + len(batch[0].prompt) + max(row.limit, *(other.limit for other in batch))
+            alike = len(row.prompt) == len(batch[0].prompt) or takes_padding(model, slots)
+            if len(batch) == most_rows or (len(batch) + 1) * slots > most_tokens or not alike:
+                yield batch
+                batch = []
+        batch.append(row)
+    if batch:
+        yield batch
+
+
+def _answer(
+    model: Any,
+    rows: list[_Row],
+    sampling: Sampling,
+    stop_ids: AbstractSet[int],
+    pad_id: int,
+    decode: Callable[[Sequence[int]], str],
+) -> Iterator[None]:
+    """Finish these rows; yields whenever some have finished."""
+    import torch
+
+    cached = CachedRows(model, [row.prompt for row in rows], pad_id, room=max(row.limit for row in rows))
+    seen = _seen(rows, cached.logits) if sampling.repetition_penalty != 1 else None
+    while True:
+        if bool(cached.logits.isnan().any()):
+            raise LuthierError(
+                "the model gives NaN instead of probabilities",
+                where=f"one of the examples {', '.join(row.request_id for row in rows)}",
+                mend="check the training that made it (a lower learning rate), or use bfloat16 or float32",
+                exit_code=1,
+            )
+        tokens = choose(cached.logits, seen, sampling, [row.stream for row in rows])
+        for row, token in zip(rows, tokens.tolist(), strict=True):
+            row.add(token, stop_ids, sampling.stop, decode)
+        left = [place for place, row in enumerate(rows) if row.finish is None]
+        if len(left) < len(rows):
+            yield
+            if not left:
+                return
+            rows = [rows[place] for place in left]
+            kept = torch.tensor(left, device=tokens.device)
+            tokens = tokens[kept]
+            cached.keep(kept)
+            seen = None if seen is None else seen[kept]
+        if seen is not None:
+            seen[torch.arange(len(rows), device=seen.device), tokens] = True
+        cached.step(tokens)
+
+
+def _seen(rows: Sequence[_Row], logits: torch.Tensor) -> torch.Tensor:
+    """`(row, vocabulary)`, true on the tokens of each row's prompt."""
+    import torch
+
+    seen = torch.zeros_like(logits, dtype=torch.bool)
+    for index, row in enumerate(rows):
+        seen[index, torch.tensor(row.prompt, device=seen.device)] = True
+    return seen

@@ -1,0 +1,136 @@
+"""A model that answers prompting programs: requests in, predictions out, with what was in force while it did so."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+from luthier.core.errors import LuthierError
+from luthier.core.types import ChoicePrediction, Listener, Message, Progress, TextPrediction, ignore
+from luthier.models import generate as generation
+from luthier.models import likelihood
+from luthier.models.cached import virtual_tokens
+from luthier.models.sampling import Sampling
+from luthier.models.tokens import Encoded, Renderer
+
+
+class Request(Protocol):
+    """What a prompting program asks: a conversation, and the example that it is for."""
+
+    @property
+    def example_id(self) -> str: ...
+
+    @property
+    def conversation(self) -> tuple[Message, ...]: ...
+
+
+class ModelGenerator:
+    """The generator of `prompting/prompting.py`, over one model on the device that it is on.
+
+    Args:
+        model: a transformers decoder, plain or within peft.
+        renderer: the tokenizer's side.
+        flat: whether likelihoods are taken in flat rows (the model was switched by `use_flat_attention`).
+        run: the run's name, for progress.
+        listener: told of progress, in the phases `generate` and `likelihoods`.
+        most_rows, most_tokens: bounds of a batch; see `generate.py` and `likelihood.py`.
+    """
+
+    def __init__(
+        self,
+        model: Any,
+        renderer: Renderer,
+        *,
+        flat: bool,
+        run: str = "",
+        listener: Listener = ignore,
+        most_rows: int = generation.MOST_ROWS,
+        most_tokens: int | None = None,
+    ):
+        self.model = model
+        self.renderer = renderer
+        self.flat = flat
+        self.run = run
+        self.listener = listener
+        self.most_rows = most_rows
+        self.most_tokens = most_tokens
+        self._record: dict[str, Any] = {}
+
+    def generate(self, requests: Sequence[Request], sampling: Sampling) -> list[TextPrediction]:
+        """An answer to each request."""
+        answers = generation.generate(
+            self.model,
+            [self.renderer.prompt(request.conversation) for request in requests],
+            request_ids=[request.example_id for request in requests],
+            sampling=sampling,
+            stop_ids=self.renderer.stop_ids,
+            pad_id=self.renderer.pad_id,
+            decode=self.renderer.decode,
+            context=self.renderer.context,
+            most_rows=self.most_rows,
+            most_tokens=self.most_tokens or generation.MOST_TOKENS,
+            on_progress=lambda done, total: self.listener(Progress(self.run, "generate", done, total)),
+        )
+        self._record["sampling"] = {
+            **sampling.model_dump(mode="json"),
+            "decoding": "sampled" if sampling.temperature else "greedy",
+            "stop_ids": sorted(self.renderer.stop_ids),
+        }
+        shortened = sum(answer.limit < sampling.max_new_tokens for answer in answers)
+        self._record["answers_shortened_by_context"] = self._record.get("answers_shortened_by_context", 0) + shortened
+        return [
+            TextPrediction(
+                example_id=request.example_id,
+                text=answer.text,
+                finish=answer.finish,
+                prompt_tokens=answer.prompt_tokens,
+                generated_tokens=len(answer.ids),
+            )
+            for request, answer in zip(requests, answers, strict=True)
+        ]
+
+    def likelihoods(self, requests: Sequence[Request], choices: Sequence[tuple[str, ...]]) -> list[ChoicePrediction]:
+        """The log-likelihood of each request's choices.
+
+        Raises:
+            LuthierError: a prompt with its answer is longer than the context.
+        """
+        encoded = [
+            self._encode(request, choice)
+            for request, of_request in zip(requests, choices, strict=True)
+            for choice in of_request
+        ]
+        scored = iter(
+            likelihood.likelihoods(
+                self.model,
+                encoded,
+                flat=self.flat,
+                pad_id=self.renderer.pad_id,
+                most_tokens=self.most_tokens or likelihood.MOST_TOKENS,
+                on_progress=lambda done, total: self.listener(Progress(self.run, "likelihoods", done, total)),
+            )
+        )
+        predictions = []
+        for request, of_request in zip(requests, choices, strict=True):
+            sums, counts = zip(*(next(scored) for _ in of_request), strict=True)
+            predictions.append(ChoicePrediction(request.example_id, tuple(of_request), sums, counts))
+        return predictions
+
+    def fits(self, conversation: tuple[Message, ...], answer_tokens: int) -> bool:
+        """Whether the prompt and this many tokens of answer fit into the context, virtual tokens counted."""
+        return self.renderer.fits(conversation, answer_tokens + virtual_tokens(self.model))
+
+    def record(self) -> dict[str, Any]:
+        """What was in force: the sampling values, and how many answers had to be shorter than `max_new_tokens`."""
+        return dict(self._record)
+
+    def _encode(self, request: Request, answer: str) -> Encoded:
+        encoded = self.renderer.encode(request.example_id, request.conversation, answer)
+        length, context = len(encoded.ids) + virtual_tokens(self.model), self.renderer.context
+        if context is not None and length > context:
+            raise LuthierError(
+                f"prompt and reference have {length} tokens, and the model's context is {context}",
+                where=f"example {request.example_id}",
+                mend="shorten or leave out this example, use fewer shots, or take a model with a longer context",
+            )
+        return encoded

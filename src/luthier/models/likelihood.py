@@ -1,0 +1,58 @@
+"""How probable a model finds given answers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any
+
+from luthier.models.batch import micro_batches
+from luthier.models.forward import inference, scored_logits
+from luthier.models.tokens import Encoded
+
+MOST_TOKENS = 8_192
+"""Tokens in a batch, padding counted."""
+
+
+def likelihoods(
+    model: Any,
+    encoded: Sequence[Encoded],
+    *,
+    flat: bool,
+    pad_id: int,
+    most_tokens: int = MOST_TOKENS,
+    on_progress: Callable[[int, int], None] = lambda done, total: None,
+) -> list[tuple[float, int]]:
+    """The log-likelihood of every completion given its prompt, and how many tokens it sums over, in the given order.
+
+    Args:
+        model: a transformers decoder, plain or within peft.
+        encoded: prompts with completions.
+        flat: whether batches are flat rows (the model was switched by `use_flat_attention`) or padded.
+        pad_id: any token that the model has.
+        most_tokens: bounds a batch, padding counted.
+        on_progress: told how many sequences are done, of how many.
+
+    Returns:
+        Sums of natural logarithms of the completion tokens' probabilities (the end of sequence included), with counts.
+    """
+    import torch
+    from torch.nn.functional import cross_entropy
+
+    results = [(0.0, 0)] * len(encoded)
+    # Several completions may share an example: their places in the list tell them apart.
+    numbered = [replace(sequence, example_id=str(place)) for place, sequence in enumerate(encoded)]
+    done = 0
+    with inference(model):
+        device = next(model.parameters()).device
+        for batch in micro_batches(numbered, flat=flat, most_tokens=most_tokens, pad_id=pad_id):
+            batch = batch.to(device)
+            losses = cross_entropy(scored_logits(model, batch), batch.targets, reduction="none")
+            sums = torch.zeros(len(batch.example_ids), dtype=torch.float64)
+            sums.index_add_(0, batch.owners.cpu(), -losses.double().cpu())
+            counts = torch.bincount(batch.owners.cpu(), minlength=len(batch.example_ids))
+            for place, total, count in zip(batch.example_ids, sums.tolist(), counts.tolist(), strict=True):
+                results[int(place)] = (total, count)
+            done += len(batch.example_ids)
+            on_progress(done, len(encoded))
+    return results

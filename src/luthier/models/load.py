@@ -1,0 +1,301 @@
+"""Models by name: found and checked without torch, then loaded.
+
+A name is a house model (`house/decoder`), a folder, or a hub id. Only safetensors are read, and nothing that comes
+with a model is ever run: a config or tokenizer with code of its own (`auto_map`) is refused.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from luthier.core.errors import LuthierError
+from luthier.core.settings import suggest
+from luthier.models.names import HOUSE as HOUSE
+from luthier.models.names import download, local_folder
+from luthier.models.weights import count_parameters, find_weights, hash_weights
+
+Kind = Literal["decoder", "encoder", "encoder-decoder"]
+DTYPES = ("float32", "bfloat16", "float16")
+
+_VOCABULARIES = ("tokenizer.json", "vocab.json", "vocab.txt", "*.model")
+_TOKENIZER_FILES = (
+    *_VOCABULARIES,
+    "merges.txt",
+    "added_tokens.json",
+    "special_tokens_map.json",
+    "tokenizer_config.json",
+    "chat_template.jinja",
+    "chat_template.json",
+)
+_ENCODERS = (
+    *("albert", "bert", "camembert", "deberta", "deberta-v2", "distilbert", "electra", "ernie", "eurobert"),
+    *("funnel", "longformer", "modernbert", "mpnet", "nomic_bert", "roberta", "xlm-roberta"),
+)
+_ENCODER_DECODERS = (
+    *("bart", "bigbird_pegasus", "blenderbot", "led", "longt5", "m2m_100", "marian", "mbart", "mt5", "pegasus"),
+    *("prophetnet", "switch_transformers", "t5", "t5gemma", "umt5"),
+)
+
+
+@dataclass(frozen=True)
+class ModelFiles:
+    """A model that was found and whose files hold together; nothing is loaded yet.
+
+    Attributes:
+        name: as the user gave it.
+        folder: where its files lie.
+        digest: sixteen hex digits over the config, the tokenizer's files and the weights.
+        architecture: the class that the config names (`LlamaForCausalLM`), or else its model type.
+        kind: what its attention allows.
+        parameters: the weights stored, tied ones once.
+        context: the most tokens that it can attend to; None where the positions set no limit (BLOOM's ALiBi).
+    """
+
+    name: str
+    folder: Path
+    digest: str
+    architecture: str
+    kind: Kind
+    parameters: int
+    context: int | None
+
+
+def find_model(name: str, *, offline: bool = False) -> ModelFiles:
+    """Find a model and check its files, without loading it and without torch.
+
+    Args:
+        name: `house/<x>`, a folder, or a hub id, which is downloaded into the hub's cache.
+        offline: look hub ids up in the cache only.
+
+    Raises:
+        LuthierError: no such model, a hub that cannot be reached, code of its own, no safetensors, a broken file.
+    """
+    folder = local_folder(name)
+    if folder is None:
+        _check_config(download(name, offline=offline, configs_only=True))
+        folder = download(name, offline=offline)
+    config = _check_config(folder)
+    weights = find_weights(folder)
+    if not _existing(folder, _VOCABULARIES):
+        raise LuthierError(
+            "the folder holds no tokenizer", where=str(folder), mend="save the model's tokenizer beside it"
+        )
+    digest = hashlib.sha256()
+    for path in [folder / "config.json", *_existing(folder, _TOKENIZER_FILES)]:
+        digest.update(f"{path.name}\0{path.stat().st_size}\0".encode())
+        digest.update(path.read_bytes())
+    hash_weights(weights, digest)
+    return ModelFiles(
+        name=name,
+        folder=folder,
+        digest=digest.hexdigest()[:16],
+        architecture=str((config.get("architectures") or [config.get("model_type", "unknown")])[0]),
+        kind=_kind(config),
+        parameters=count_parameters(weights),
+        context=_context(config),
+    )
+
+
+def load_model(files: ModelFiles, *, dtype: str = "float32", device: str = "cpu", random_init: bool = False) -> Any:
+    """The transformers model of a decoder, in evaluation mode.
+
+    Args:
+        files: what `find_model` gave.
+        dtype: one of `DTYPES`, of every weight.
+        device: as for `check_device`.
+        random_init: build it from its config and leave its weights alone; seed torch first.
+
+    Raises:
+        LuthierError: the device is not there, the architecture is unknown or no decoder, or the weights are not those
+            of the config (transformers alone would fill the gaps at random).
+    """
+    if files.kind != "decoder":
+        raise LuthierError(
+            f"{files.name} is an {files.kind} ({files.architecture}); a causal language model is needed",
+            where=str(files.folder),
+            mend="name a decoder, such as house/decoder",
+        )
+    if dtype not in DTYPES:
+        raise LuthierError(
+            f"{dtype}: no such type of weights{suggest(dtype, DTYPES)}", mend=f"one of {', '.join(DTYPES)}"
+        )
+    place = check_device(device)
+    import torch
+    from transformers import AutoConfig, AutoModelForCausalLM
+
+    auto: Any = AutoModelForCausalLM
+    safe: dict[str, Any] = {"trust_remote_code": False, "local_files_only": True}
+    with _quiet(), _explained(files):
+        try:
+            if random_init:
+                config = AutoConfig.from_pretrained(files.folder, **safe)
+                model = auto.from_config(config, dtype=getattr(torch, dtype), trust_remote_code=False)
+            else:
+                model, loaded = auto.from_pretrained(
+                    files.folder, dtype=getattr(torch, dtype), use_safetensors=True, output_loading_info=True, **safe
+                )
+                _refuse_gaps(files, loaded)
+            return model.to(place).eval()
+        except torch.OutOfMemoryError:
+            raise LuthierError(
+                f"{files.name} does not fit into the memory of {place}",
+                where=str(files.folder),
+                mend="load it in bfloat16, or name a smaller model",
+                exit_code=1,
+            ) from None
+
+
+def load_tokenizer(files: ModelFiles) -> Any:
+    """The transformers tokenizer of a model.
+
+    Raises:
+        LuthierError: it cannot be read, or it has tokens for which the model has no embedding.
+    """
+    from transformers import AutoTokenizer
+
+    with _quiet(), _explained(files):
+        tokenizer = AutoTokenizer.from_pretrained(files.folder, trust_remote_code=False, local_files_only=True)
+    rows = _value(_read_json(files.folder / "config.json"), "vocab_size")
+    # A padding token without an embedding does no harm: padding is never looked at.
+    beyond = [
+        token
+        for token, number in tokenizer.get_vocab().items()
+        if isinstance(rows, int) and number >= rows and token != tokenizer.pad_token
+    ]
+    if beyond:
+        raise LuthierError(
+            f"the tokenizer has {len(beyond)} tokens without an embedding in the model, such as {min(beyond)!r}",
+            where=str(files.folder),
+            mend="model.resize_token_embeddings(len(tokenizer)), then save both again",
+        )
+    return tokenizer
+
+
+def check_device(device: str) -> str:
+    """The device to use: `auto` is a GPU where there is one; `cpu`, `cuda` and `cuda:1` are themselves.
+
+    Raises:
+        LuthierError: a GPU that is not there, or no such kind of device.
+    """
+    import torch
+
+    if device == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    if device == "cpu":
+        return device
+    match = re.fullmatch(r"cuda(?::(\d+))?", device)
+    if match is None:
+        raise LuthierError(f"{device}: no such device", mend="one of auto, cpu, cuda, cuda:0 ...")
+    there = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    if int(match[1] or 0) >= there:
+        raise LuthierError(
+            f"{device} was asked for, and torch sees {there} GPU{'' if there == 1 else 's'}",
+            mend="device: cpu or auto; or install a torch build for your GPU",
+        )
+    return device
+
+
+def _check_config(folder: Path) -> Mapping[str, Any]:
+    """The config of a model that brings no code of its own."""
+    if not (folder / "config.json").is_file():
+        raise LuthierError(
+            "the folder holds no config.json", where=str(folder), mend="name the folder of a saved model"
+        )
+    config = _read_json(folder / "config.json")
+    tokenizer = _read_json(folder / "tokenizer_config.json") if (folder / "tokenizer_config.json").is_file() else {}
+    for file, settings in (("config.json", config), ("tokenizer_config.json", tokenizer)):
+        if settings.get("auto_map"):
+            raise LuthierError(
+                f"{file} names code of the model's own (auto_map), which is never run",
+                where=str(folder),
+                mend="take a version of the model for an architecture that transformers has",
+            )
+    return config
+
+
+def _read_json(path: Path) -> Mapping[str, Any]:
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError:
+        data = None
+    if not isinstance(data, dict):
+        raise LuthierError(f"{path.name} is not readable", where=str(path), mend="copy or download the model again")
+    return data
+
+
+def _existing(folder: Path, patterns: tuple[str, ...]) -> list[Path]:
+    return sorted({path for pattern in patterns for path in folder.glob(pattern)})
+
+
+def _value(config: Mapping[str, Any], *names: str) -> Any:
+    """The first of these keys that the config has; models of several senses keep theirs under `text_config`."""
+    inner = config.get("text_config")
+    for part in (config, inner if isinstance(inner, dict) else {}):
+        for name in names:
+            if part.get(name) is not None:
+                return part[name]
+    return None
+
+
+def _context(config: Mapping[str, Any]) -> int | None:
+    context = _value(config, "max_position_embeddings", "n_positions", "seq_length", "max_seq_len")
+    return context if isinstance(context, int) and context > 0 else None
+
+
+def _kind(config: Mapping[str, Any]) -> Kind:
+    architecture = str((config.get("architectures") or [""])[0])
+    model_type = str(config.get("model_type", ""))
+    if config.get("is_encoder_decoder") or model_type in _ENCODER_DECODERS:
+        return "encoder-decoder"
+    causal = architecture.endswith(("ForCausalLM", "LMHeadModel"))
+    if not causal and (model_type in _ENCODERS or architecture.endswith("ForMaskedLM")):
+        return "encoder"
+    return "decoder"
+
+
+def _refuse_gaps(files: ModelFiles, loaded: Mapping[str, Any]) -> None:
+    missing = sorted(loaded["missing_keys"])
+    if missing:
+        raise LuthierError(
+            f"the weights lack {missing[0]}" + (f" and {len(missing) - 1} more" if missing[1:] else ""),
+            where=str(files.folder),
+            mend="the config and the weights are not of one model: copy or download both again",
+        )
+
+
+@contextmanager
+def _explained(files: ModelFiles) -> Iterator[None]:
+    """What transformers says of a model that it cannot load, as a `LuthierError`."""
+    try:
+        yield
+    except (ValueError, KeyError, OSError, RuntimeError, ImportError, TypeError, AttributeError) as error:
+        first = next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
+        raise LuthierError(
+            f"{files.name} ({files.architecture}) cannot be loaded: {first.strip()}",
+            where=str(files.folder),
+            mend="transformers must know the architecture, and config, tokenizer and weights must be of one model",
+        ) from error
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep transformers' progress bars and load reports to itself: what matters of them is checked and raised."""
+    import transformers
+
+    talk: Any = transformers.utils.logging
+    level, bars = talk.get_verbosity(), talk.is_progress_bar_enabled()
+    talk.set_verbosity_error()
+    talk.disable_progress_bar()
+    try:
+        yield
+    finally:
+        talk.set_verbosity(level)
+        if bars:
+            talk.enable_progress_bar()
