@@ -1,0 +1,253 @@
+"""Pretraining a small model of one's own: sources -> tokenizer -> tokens -> training -> bits per byte -> a folder.
+
+The loop is the one that adapts models (`training/loop.py`), with the language-modelling objective and every weight
+moving. Each stage leaves its outcome in the output folder and is not repeated; the training resumes exactly.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pydantic import Field
+
+from luthier.core.environment import capture_environment, has_fast_bf16
+from luthier.core.errors import LuthierError
+from luthier.core.settings import Settings
+from luthier.core.store import write_json
+from luthier.core.training_settings import TrainingSettings
+from luthier.tasks.corpus import Source, SourceSettings, read_source
+from luthier.training.loop import Notify, Trained, train
+
+if TYPE_CHECKING:
+    import numpy as np
+
+
+class ArchitectureSettings(Settings):
+    """A Llama-style decoder: RMSNorm, rotary positions, grouped-query attention, SwiGLU, tied embeddings."""
+
+    d_model: int = Field(default=256, ge=8)
+    """Width of the residual stream."""
+    layers: int = Field(default=6, ge=1)
+    """Blocks."""
+    heads: int = Field(default=4, ge=1)
+    """Query heads."""
+    key_value_heads: int = Field(default=2, ge=1)
+    """Key and value heads (grouped-query attention, Ainslie et al. 2023, arXiv 2305.13245)."""
+    d_feed_forward: int = Field(default=544, ge=8)
+    """Width inside the SwiGLU."""
+    vocabulary: int = Field(default=8192, ge=400)
+    """Tokens, special ones included."""
+    context: int = Field(default=2048, ge=16)
+    """Positions in training, and the longest input."""
+
+
+class PretrainSpec(Settings):
+    """A pretraining file."""
+
+    name: str
+    """What the model is called."""
+    sources: dict[str, SourceSettings] = Field(min_length=1)
+    """The texts, by name."""
+    tokens: int = Field(ge=1)
+    """How many tokens to train on; sources are drawn by weight, so a small one is seen several times."""
+    architecture: ArchitectureSettings = ArchitectureSettings()
+    """The model."""
+    tokenizer_bytes: int = Field(default=30_000_000, ge=1)
+    """How much text the tokenizer is trained on, an even share of each source."""
+    short_context: int = Field(default=256, ge=8)
+    """Tokens per row over the first `short_share` of the training, where rows need not be long."""
+    short_share: float = Field(default=0.0, ge=0, le=1)
+    """The share of the training on short rows; the rest is on rows of the whole context."""
+    training: TrainingSettings = TrainingSettings(
+        batch_size=4, learning_rate=3e-3, schedule="warmup_stable_decay", warmup=0.02, validations=4
+    )
+    """`batch_size` counts rows of the whole context; `epochs` and `steps` have no say here."""
+    seed: int = 0
+    """Of the first weights and of the order of the data."""
+
+
+def pretrain(spec: PretrainSpec, out: Path, *, device: str = "cpu", notify: Notify = lambda *_: None) -> Path:
+    """Train the model and leave it, with its evaluation, in `out/model`.
+
+    Args:
+        spec: the pretraining file.
+        out: the output folder; what is there already is not done again.
+        device: `cpu` or `cuda`.
+        notify: told of progress.
+
+    Raises:
+        LuthierError: a source that cannot be read; a loss that is not finite.
+    """
+    import torch
+
+    if (out / "evaluation.json").exists():
+        return out / "model"
+    from luthier.methods.full import Full
+    from luthier.objectives.language_modelling import LanguageModelling, PackedData
+    from luthier.regularisers.regulariser import NoRegulariser
+
+    sources = [read_source(name, settings) for name, settings in spec.sources.items()]
+    tokenizer = _tokenizer(spec, sources, out / "tokenizer")
+    tokens, held_out = _tokens(tokenizer, sources, out / "tokens")
+    training, context = spec.training, spec.architecture.context
+    steps = max(1, round(spec.tokens / (training.batch_size * context)))
+    precision = training.precision
+    if precision == "auto":
+        precision = "bf16" if has_fast_bf16(device) else "fp32"
+    torch.manual_seed(spec.seed)
+    model = _model(spec.architecture, tokenizer)
+    trained = train(
+        model,
+        PackedData(
+            tokens,
+            {name: settings.weight for name, settings in spec.sources.items()},
+            context=context,
+            short_context=spec.short_context,
+            short_share=spec.short_share,
+            step_tokens=training.batch_size * context,
+            micro_tokens=training.micro_batch_tokens,
+            steps=steps,
+            seed=spec.seed,
+            held_out=held_out,
+        ),
+        method=Full(),
+        objective=LanguageModelling(),
+        regulariser=NoRegulariser(),
+        settings=training.model_copy(update={"steps": steps}),
+        learning_rate=training.learning_rate or Full().learning_rate(sum(p.numel() for p in model.parameters())),
+        device=device,
+        precision=precision,
+        checkpoints=out / "checkpoint",
+        log=out / "train.jsonl",
+        notify=notify,
+    )
+    folder = out / "model"
+    model.to(torch.bfloat16).save_pretrained(folder, safe_serialization=True)
+    tokenizer.save_pretrained(folder)
+    scores = {
+        source.name: bits_per_byte(model.float(), tokenizer, source.held_out, context, device) for source in sources
+    }
+    write_json(out / "evaluation.json", _evaluation(spec, model, tokens, trained, precision, device, scores))
+    return folder
+
+
+def bits_per_byte(model: Any, tokenizer: Any, documents: list[str], context: int, device: str = "cpu") -> float:
+    """Bits per UTF-8 byte of documents, each read from its beginning in windows of `context` tokens.
+
+    A window keeps the last half of the one before as its context. The end-of-text token is scored too.
+    """
+    import torch
+    from torch.nn.functional import cross_entropy
+
+    nats, size = 0.0, 0
+    half = context // 2
+    with torch.inference_mode():
+        for document in documents:
+            ids = [*tokenizer(document)["input_ids"], tokenizer.eos_token_id]
+            size += len(document.encode())
+            scored = 1
+            while scored < len(ids):
+                start = max(0, scored - half) if scored > 1 else 0
+                window = torch.tensor([ids[start : start + context]], device=device)
+                logits = model(window, use_cache=False).logits[0].float()
+                first = scored - start
+                nats += float(cross_entropy(logits[first - 1 : -1], window[0, first:], reduction="sum"))
+                scored = start + window.shape[1]
+    return nats / math.log(2) / size
+
+
+def _tokenizer(spec: PretrainSpec, sources: list[Source], folder: Path) -> Any:
+    from transformers import AutoTokenizer
+
+    from luthier.models.tokenizer_training import train_tokenizer
+
+    if not (folder / "tokenizer.json").exists():
+        share = spec.tokenizer_bytes // len(sources)
+        texts = (text for source in sources for text in _sample(source.train, share))
+        tokenizer = train_tokenizer(texts, spec.architecture.vocabulary, spec.architecture.context)
+        if len(tokenizer) > spec.architecture.vocabulary:
+            raise LuthierError(
+                f"the tokenizer has {len(tokenizer)} tokens", where="architecture.vocabulary", mend="give more"
+            )
+        tokenizer.save_pretrained(folder)
+    return AutoTokenizer.from_pretrained(folder)
+
+
+def _sample(documents: list[str], most: int) -> list[str]:
+    """Evenly spread pieces of documents, about `most` bytes in all."""
+    pieces = [text[start : start + 20_000] for text in documents for start in range(0, len(text), 20_000)]
+    total = sum(len(piece) for piece in pieces)
+    every = max(1, math.ceil(total / most))
+    return pieces[::every]
+
+
+def _tokens(tokenizer: Any, sources: list[Source], folder: Path) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+    """Token ids by source, to train on (memory-mapped) and held out; the held-out texts are left beside them."""
+    import numpy as np
+
+    from luthier.models.tokenizer_training import encode_documents
+
+    folder.mkdir(parents=True, exist_ok=True)
+    train: dict[str, np.ndarray] = {}
+    held_out: dict[str, np.ndarray] = {}
+    for source in sources:
+        for name, documents, part in (("train", source.train, train), ("held-out", source.held_out, held_out)):
+            path = folder / f"{source.name}.{name}.npy"
+            if not path.exists():
+                beside = path.with_suffix(".tmp.npy")
+                np.save(beside, encode_documents(tokenizer, documents))
+                beside.rename(path)
+            part[source.name] = np.load(path, mmap_mode="r")
+        (folder / f"{source.name}.held-out.txt").write_text("\n".join(source.held_out), encoding="utf-8")
+    return train, held_out
+
+
+def _model(architecture: ArchitectureSettings, tokenizer: Any) -> Any:
+    from transformers import LlamaConfig, LlamaForCausalLM
+
+    return LlamaForCausalLM(
+        LlamaConfig(
+            vocab_size=architecture.vocabulary,
+            hidden_size=architecture.d_model,
+            intermediate_size=architecture.d_feed_forward,
+            num_hidden_layers=architecture.layers,
+            num_attention_heads=architecture.heads,
+            num_key_value_heads=architecture.key_value_heads,
+            max_position_embeddings=architecture.context,
+            tie_word_embeddings=True,
+            bos_token_id=tokenizer.bos_token_id,
+            eos_token_id=tokenizer.eos_token_id,
+            pad_token_id=tokenizer.pad_token_id,
+        )
+    )
+
+
+def _evaluation(
+    spec: PretrainSpec,
+    model: Any,
+    tokens: Mapping[str, np.ndarray],
+    trained: Trained,
+    precision: str,
+    device: str,
+    scores: Mapping[str, float],
+) -> dict[str, Any]:
+    parameters = sum(p.numel() for p in model.parameters())
+    return {
+        "name": spec.name,
+        "parameters": parameters,
+        "tokens": trained.tokens,
+        "steps": trained.steps,
+        "flops": 6 * parameters * trained.tokens,
+        "seconds": trained.seconds,
+        "device": device,
+        "precision": precision,
+        "loss": trained.loss,
+        "validation_loss": trained.validation_loss,
+        "bits_per_byte": dict(scores),
+        "source_tokens": {name: len(ids) for name, ids in tokens.items()},
+        "spec": spec.model_dump(mode="json"),
+        "environment": capture_environment(),
+    }
