@@ -9,6 +9,7 @@ import torch
 import transformers
 from torch.nn.functional import cross_entropy
 
+from luthier.models import flat
 from luthier.models.batch import Batch, flat_batch, padded_batch
 from luthier.models.flat import flat_row, is_flat, use_flat_attention
 from luthier.models.forward import scored_logits
@@ -42,9 +43,9 @@ def test_flat_equals_padded_equals_single_sequences(family: str) -> None:
         )
     padded, padded_gradients = gradients(model, padded_batch(SEQUENCES, pad_id=0))
     assert use_flat_attention(model)
-    flat, flat_gradients = gradients(model, flat_batch(SEQUENCES))
+    in_a_row, flat_gradients = gradients(model, flat_batch(SEQUENCES))
     torch.testing.assert_close(padded, single, atol=1e-5, rtol=1e-5)
-    torch.testing.assert_close(flat, single, atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(in_a_row, single, atol=1e-5, rtol=1e-5)
     assert flat_gradients.keys() == padded_gradients.keys()
     for name, gradient in flat_gradients.items():
         scale = float(padded_gradients[name].abs().max())
@@ -78,9 +79,17 @@ def test_the_switch_is_known() -> None:
     assert is_flat(model)
 
 
-def test_flat_rows_nest_and_end() -> None:
-    from luthier.models import flat
+def test_no_dense_mask_is_built_within_a_flat_row() -> None:
+    use_flat_attention(decoder("llama"))
+    with flat_row((30, 40)):
+        assert transformers.AttentionMaskInterface()[flat.NAME](batch_size=1, q_length=70, kv_length=70) is None
+    outside = transformers.AttentionMaskInterface()[flat.NAME](
+        batch_size=1, q_length=70, kv_length=70, allow_is_causal_skip=False
+    )
+    assert outside.shape == (1, 1, 70, 70)
 
+
+def test_flat_rows_nest_and_end() -> None:
     with flat_row((1, 2)):
         with pytest.raises(KeyError), flat_row((3,)):
             raise KeyError

@@ -88,6 +88,22 @@ def peak_memory_bytes() -> int:
     return peak if sys.platform == "darwin" else peak * 1024
 
 
+def reset_peak_memory() -> None:
+    """Let `peak_memory_bytes` count anew, so that one process can tell its runs apart (Linux; elsewhere nothing)."""
+    try:
+        Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
+    except OSError:
+        return
+
+
+def gpu_count() -> int:
+    """How many NVIDIA GPUs this process may use; `CUDA_VISIBLE_DEVICES` narrows them."""
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if visible is None:
+        return len(_gpus())
+    return min(len(_gpus()), len([entry for entry in visible.split(",") if entry.strip() not in ("", "-1")]))
+
+
 def has_fast_bf16(device: str) -> bool:
     """Whether bfloat16 is quicker than float32 on a device (`cpu`, `cuda`, `cuda:1`): done in hardware, not emulated.
 

@@ -7,6 +7,7 @@ the key and suggests the nearest one.
 
 from __future__ import annotations
 
+import copy
 import difflib
 import hashlib
 import json
@@ -109,7 +110,9 @@ class OneOf:
             value = {value: {}}
         if not isinstance(value, Mapping) or len(value) != 1:
             raise PydanticCustomError(
-                "one_of", "give one of {names}, as a word or as a map with one such key", {"names": ", ".join(self.by_name)}
+                "one_of",
+                "give one of {names}, as a word or as a map with one such key",
+                {"names": ", ".join(self.by_name)},
             )
         ((name, settings),) = value.items()
         if name not in self.by_name:
@@ -122,6 +125,8 @@ class OneOf:
                     "names": ", ".join(self.by_name),
                 },
             )
+        if not isinstance(settings, Mapping | None):
+            raise PydanticCustomError("one_of", "{name}: give its settings as a map of keys", {"name": str(name)})
         return _Tagged(name, settings or {})
 
 
@@ -152,7 +157,10 @@ def read(cls: type[SettingsType], data: Any, where: str) -> SettingsType:
         return cls.model_validate(data)
     except ValidationError as error:
         problems = []
-        for item in error.errors():
+        found = error.errors()
+        for item in found:
+            if item["type"] == "too_short" and any(len(other["loc"]) > len(item["loc"]) for other in found):
+                continue  # pydantic counts entries that were refused as missing
             path = ".".join(str(part) for part in item["loc"])
             message = item["msg"].removeprefix("Value error, ")
             problems.append(f"{path}: {message}" if path else message)
@@ -168,6 +176,8 @@ def read_yaml(path: str) -> Any:
         raise LuthierError("no such file", where=str(path), mend="check the path") from None
     except IsADirectoryError:
         raise LuthierError("this is a folder, not a file", where=str(path), mend="name the YAML file in it") from None
+    except OSError as error:
+        raise LuthierError(f"cannot be read: {error.strerror}", where=str(path), mend="check its permissions") from None
     except UnicodeDecodeError:
         raise LuthierError("not a text file", where=str(path), mend="give a YAML file in UTF-8") from None
     except yaml.YAMLError as error:
@@ -176,32 +186,40 @@ def read_yaml(path: str) -> Any:
         raise LuthierError(
             f"not valid YAML: {getattr(error, 'problem', error)}", where=f"{path}{line}", mend="check the indentation"
         ) from None
+    except ValueError as error:  # a date that is none
+        raise LuthierError(f"not valid YAML: {error}", where=str(path), mend="quote it") from None
 
 
 def override(data: Any, assignments: Sequence[str]) -> Any:
     """Apply `--set a.b.0=value` assignments to plain data; values are read as YAML. The data given is not changed."""
-    data = json.loads(json.dumps(data))
+    data = copy.deepcopy(data)
+    if not isinstance(data, dict):
+        raise LuthierError("there are no keys to set", where="--set", mend="give a file that is a map of keys")
     for assignment in assignments:
         path, equals, text = assignment.partition("=")
-        if not equals:
+        parts = path.strip().split(".")
+        if not equals or not all(parts):
             raise LuthierError(f"{assignment!r} is not an assignment", where="--set", mend="write --set a.b=value")
-        _assign(data, path.strip().split("."), yaml.safe_load(text), assignment)
+        try:
+            value = yaml.safe_load(text)
+        except (yaml.YAMLError, ValueError):
+            raise LuthierError(
+                f"{text!r} is not a YAML value", where=f"--set {assignment}", mend="quote it, or close its brackets"
+            ) from None
+        _assign(data, parts, value, assignment)
     return data
 
 
 def _assign(data: Any, path: Sequence[str], value: Any, assignment: str) -> None:
     *parents, last = path
     for part in parents:
-        if isinstance(data, list):
-            data = data[_position(part, data, assignment)]
-        else:
-            if not isinstance(data.get(part), dict | list):
-                data[part] = {}  # a scalar gives way: `data: hub/id` becomes `data: {train: ...}`
-            data = data[part]
-    if isinstance(data, list):
-        data[_position(last, data, assignment)] = value
-    else:
-        data[last] = value
+        place = _position(part, data, assignment) if isinstance(data, list) else part
+        if isinstance(data, dict):
+            data.setdefault(place, {})
+        if not isinstance(data[place], dict | list):
+            data[place] = {}  # a scalar gives way: `data: hub/id` becomes `data: {train: ...}`
+        data = data[place]
+    data[_position(last, data, assignment) if isinstance(data, list) else last] = value
 
 
 def _position(part: str, data: list[Any], assignment: str) -> int:

@@ -1,6 +1,6 @@
 """Full fine-tuning: every weight moves.
 
-    theta <- theta - lr * dL/dtheta        for all theta
+theta <- theta - lr * dL/dtheta        for all theta
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ class Full(Method):
     """Train every weight of the model."""
 
     name: ClassVar[str] = "full"
+    mergeable: ClassVar[bool] = True
     moves: ClassVar[str] = "every weight"
     paper: ClassVar[str] = ""
 

@@ -43,7 +43,7 @@ class LoRA(PeftMethod):
         return LoraConfig(
             task_type=TaskType.CAUSAL_LM,
             r=self.rank,
-            lora_alpha=self.alpha or 2 * self.rank,  # type: ignore[arg-type]
+            lora_alpha=self.alpha or 2 * self.rank,
             lora_dropout=self.dropout,
             target_modules=self.targets if isinstance(self.targets, str) else list(self.targets),
         )

@@ -31,6 +31,11 @@ class Method(Named):
     paper: ClassVar[str]
     """Authors, year, arXiv number."""
 
+    @property
+    def added_positions(self) -> int:
+        """How many positions of the context it takes for itself (virtual tokens)."""
+        return 0
+
     def learning_rate(self, parameters: int) -> float:
         """The suggested peak rate for a model of so many parameters."""
         raise NotImplementedError
@@ -57,6 +62,10 @@ class Method(Named):
         """Put what `save` wrote onto a fresh base."""
         raise NotImplementedError
 
+    def merge(self, model: Any) -> Any:
+        """The plain model with what was trained folded in, for the stage that follows; only where `mergeable`."""
+        return model
+
 
 class PeftMethod(Method):
     """A method that peft has: a subclass only says with which configuration."""
@@ -74,6 +83,9 @@ class PeftMethod(Method):
         from peft import PeftModel
 
         return PeftModel.from_pretrained(model, str(folder), is_trainable=False)
+
+    def merge(self, model: Any) -> Any:
+        return model.merge_and_unload()
 
 
 def trainable(model: Any) -> Iterable[torch.nn.Parameter]:

@@ -13,6 +13,7 @@ class NoMethod(Method):
 
     name: ClassVar[str] = "none"
     trains: ClassVar[bool] = False
+    mergeable: ClassVar[bool] = True
     moves: ClassVar[str] = "nothing"
     paper: ClassVar[str] = ""
 

@@ -1,6 +1,6 @@
 """Prompt tuning (Lester et al. 2021, arXiv 2104.08691): virtual tokens before the input, and nothing else.
 
-    y ~ p(y | [P; E(x)])        P: (virtual_tokens, d_model) trained, the embedding E and the model frozen
+y ~ p(y | [P; E(x)])        P: (virtual_tokens, d_model) trained, the embedding E and the model frozen
 """
 
 from __future__ import annotations
@@ -28,6 +28,10 @@ class PromptTuning(PeftMethod):
     text's tokens, or at random."""
     text: str | None = None
     """The text to start from, repeated or cut to `virtual_tokens`; needed for `initialise: text`."""
+
+    @property
+    def added_positions(self) -> int:
+        return self.virtual_tokens
 
     def learning_rate(self, parameters: int) -> float:
         """0.3, the paper's rate, for every size: soft prompts want rates far above those of weights."""

@@ -1,7 +1,7 @@
 """A key-value cache whose room is taken in advance.
 
-transformers' own grows by `torch.cat`: it copies all that it holds at every token, which took two thirds of the time of
-decoding on a CPU.
+transformers' own grows by `torch.cat`: it copies all that it holds at every token, which was a sixth of the time of
+generating on a CPU (7M parameters, 32 prompts of 200 tokens, 40 new ones).
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ class RoomyLayer(DynamicLayer):
     """One layer's keys and values, `(row, head, slot, head_dim)`: the front of two tensors with `room` slots."""
 
     def __init__(self, room: int):
-        super().__init__()  # type: ignore[no-untyped-call]
+        super().__init__()
         self._room = room
 
     def update(

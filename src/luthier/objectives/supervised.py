@@ -1,6 +1,6 @@
 """Supervised fine-tuning: the cross-entropy of the answer's tokens, given the prompt (completion-only loss).
 
-    L = - sum_t log p(y_t | x, y_<t)        over the answer y, end of sequence included; the prompt x costs nothing
+L = - sum_t log p(y_t | x, y_<t)        over the answer y, end of sequence included; the prompt x costs nothing
 """
 
 from __future__ import annotations

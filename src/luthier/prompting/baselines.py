@@ -107,7 +107,11 @@ class _Trivial(Program):
         return example.messages
 
     def predict(
-        self, examples: Sequence[Example], generator: Generator, sampling: Sampling, kinds: Sequence[PredictionKind]
+        self,
+        examples: Sequence[Example],
+        generator: Generator | None,
+        sampling: Sampling,
+        kinds: Sequence[PredictionKind],
     ) -> list[Prediction]:
         return [TextPrediction(example.id, self.answer(example)) for example in examples] if "text" in kinds else []
 
@@ -116,7 +120,11 @@ class _FromSource(_Trivial):
     """Answers from the example's source; one that is blank gives an empty answer."""
 
     def predict(
-        self, examples: Sequence[Example], generator: Generator, sampling: Sampling, kinds: Sequence[PredictionKind]
+        self,
+        examples: Sequence[Example],
+        generator: Generator | None,
+        sampling: Sampling,
+        kinds: Sequence[PredictionKind],
     ) -> list[Prediction]:
         if examples and not any(example.source.strip() for example in examples):
             raise LuthierError(

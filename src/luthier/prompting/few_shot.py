@@ -47,7 +47,9 @@ class _Shots(Program):
         conversation: list[Message] = []
         for shot in shots:
             conversation += [*shot.messages, Message("assistant", shot.reference)]
-        return (*conversation, *example.messages)
+        conversation += example.messages
+        system = [message for message in conversation if message.role == "system"][:1]
+        return (*system, *(message for message in conversation if message.role != "system"))
 
     def record(self) -> dict[str, object]:
         return {"shots": [shot.id for shot in self.shots], "prompts_with_fewer_shots": self.shortened}

@@ -29,7 +29,9 @@ class Generator(Protocol):
 
     def generate(self, requests: Sequence[Request], sampling: Sampling) -> list[TextPrediction]: ...
 
-    def likelihoods(self, requests: Sequence[Request], choices: Sequence[tuple[str, ...]]) -> list[ChoicePrediction]: ...
+    def likelihoods(
+        self, requests: Sequence[Request], choices: Sequence[tuple[str, ...]]
+    ) -> list[ChoicePrediction]: ...
 
     def fits(self, conversation: Conversation, answer_tokens: int) -> bool: ...
 
@@ -42,9 +44,17 @@ class Program(ABC):
         """The messages that ask for this example's answer (also what training renders)."""
 
     def predict(
-        self, examples: Sequence[Example], generator: Generator, sampling: Sampling, kinds: Sequence[PredictionKind]
+        self,
+        examples: Sequence[Example],
+        generator: Generator | None,
+        sampling: Sampling,
+        kinds: Sequence[PredictionKind],
     ) -> list[Prediction]:
-        """One prediction per example and kind. One call a kind here; programs such as self-consistency make several."""
+        """One prediction per example and kind. One call a kind here; programs such as self-consistency make several.
+
+        `generator` is None only for promptings that need no model.
+        """
+        assert generator is not None
 
         def fits(conversation: Conversation) -> bool:
             return generator.fits(conversation, sampling.max_new_tokens)
@@ -54,7 +64,9 @@ class Program(ABC):
         if "text" in kinds:
             predictions += generator.generate(requests, sampling)
         if "choices" in kinds:
-            predictions += generator.likelihoods(requests, [example.choices or example.references for example in examples])
+            predictions += generator.likelihoods(
+                requests, [example.choices or example.references for example in examples]
+            )
         return predictions
 
     def record(self) -> dict[str, object]:

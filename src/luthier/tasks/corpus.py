@@ -27,7 +27,8 @@ class SourceSettings(Settings):
     licence: str
     """What the card says of it."""
     held_out_bytes: int = Field(default=200_000, ge=1)
-    """How many bytes of documents are held out (drawn by hash); no document of which a part is held out is trained on."""
+    """How many bytes of documents are held out (drawn by hash). A document of which a part is held out is not trained
+    on."""
     held_out_bytes_per_document: int = Field(default=50_000, ge=1)
     """The most that one long document contributes: of a novel, its beginning."""
 

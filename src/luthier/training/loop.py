@@ -156,9 +156,7 @@ def _on_device(
     import torch
     from lightning.fabric import Fabric
 
-    fabric = Fabric(
-        accelerator=device, devices=1, precision="bf16-mixed" if precision == "bf16" else "32-true"
-    )
+    fabric = Fabric(accelerator=device, devices=1, precision="bf16-mixed" if precision == "bf16" else "32-true")
     fabric.to_device(model)
     forward = fabric.setup_module(torch.compile(model) if compiled else model)
     return fabric, forward
@@ -179,7 +177,7 @@ def _step(
     import torch
 
     units = sum(objective.units(batch) for batch in batches)
-    mean = 0.0
+    mean: float | torch.Tensor = 0.0
     for batch in batches:
         batch = fabric.to_device(batch)
         loss = objective.loss(forward, batch) / units

@@ -1,0 +1,238 @@
+"""The command line: a thin skin over `luthier.study`, `luthier.pretrain` and `luthier.report`. No logic here.
+
+Imports stand inside the commands: `luthier --help` must not wait for any of them.
+"""
+
+from __future__ import annotations
+
+import json
+import shlex
+import sys
+from pathlib import Path
+from typing import Annotated, Any, NoReturn
+
+import typer
+
+app = typer.Typer(
+    name="luthier",
+    help="Compare the ways of adapting a language model to a task, on equal terms.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+Assignments = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="Change a key of the file, as in tasks.0.primary=bleu."),
+]
+Device = Annotated[str, typer.Option(help="cpu, cuda, or auto.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print plain JSON on standard output.")]
+
+
+@app.command()
+def study(
+    file: Annotated[Path, typer.Argument(help="The study file (YAML).")],
+    out: Annotated[Path | None, typer.Option(help="The output folder; runs/<name> by default.")] = None,
+    assignments: Assignments = None,
+    device: Device = "auto",
+    workers: Annotated[int | None, typer.Option(help="Runs at once; one per core or GPU by default.", min=1)] = None,
+    skip_bad_rows: Annotated[
+        bool, typer.Option(help="Leave out rows that are bad or too long, and name them.")
+    ] = False,
+    dry_run: Annotated[
+        bool, typer.Option(help="Print every run with its digest and an estimate; run nothing.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Run every arm of a study that has not run yet, and write the report."""
+    from luthier.study import Study, default_workers, resolve_device
+
+    the_study = Study.load(file, assignments or ())
+    out = out or Path("runs") / the_study.spec.name
+    device = resolve_device(device)
+    workers = workers or default_workers(device)
+    if dry_run:
+        _dry_run(the_study, device, skip_bad_rows, as_json)
+        return
+    from rich.console import Console
+
+    from luthier.report.summary import summarise
+    from luthier.report.terminal import LiveTable, print_table
+
+    console = Console(stderr=as_json)
+    planned = the_study.plan(device=device, skip_bad_rows=skip_bad_rows)
+    live = LiveTable(
+        [run.folder for run in planned.runs],
+        workers=workers,
+        primary=the_study.spec.tasks[0].primary,
+        console=console,
+    )
+    with live:
+        the_study.run(
+            out,
+            device=device,
+            workers=workers,
+            skip_bad_rows=skip_bad_rows,
+            command=shlex.join(["luthier", *sys.argv[1:]]),
+            planned=planned,
+            listener=live,
+        )
+    page = the_study.report()
+    assert the_study.store is not None
+    if as_json:
+        print((out / "results.json").read_text(encoding="utf-8"))
+    else:
+        print_table(summarise(the_study.store), console)
+        console.print(f"report: {page}", soft_wrap=True, highlight=False)
+    if any(result.status == "failed" for result in the_study.results):
+        raise typer.Exit(1)
+
+
+def _dry_run(the_study: Any, device: str, skip_bad_rows: bool, as_json: bool) -> None:
+    from luthier.estimate import seconds
+
+    planned = the_study.plan(device=device, skip_bad_rows=skip_bad_rows, check_lengths=False)
+    rows = [
+        {
+            "arm": run.arm.name,
+            "model": run.model.name,
+            "task": run.task.task_name,
+            "seed": run.seed,
+            "digest": run.score_key(),
+            "seconds": round(seconds(run, planned)),
+        }
+        for run in planned.runs
+    ]
+    if as_json:
+        print(json.dumps(rows, indent=1))
+        return
+    for row in rows:
+        print(
+            f"{row['digest']}  {row['arm']:<24} {row['model']}  {row['task']}  seed {row['seed']}  ~{row['seconds']} s"
+        )
+    total = sum(row["seconds"] for row in rows)
+    print(f"{len(rows)} runs, roughly {max(1, round(total / 60))} min on this machine. Nothing was run.")
+
+
+@app.command()
+def pretrain(
+    file: Annotated[Path, typer.Argument(help="The pretraining file (YAML).")],
+    out: Annotated[Path, typer.Option(help="The output folder; an interrupted training in it goes on.")],
+    assignments: Assignments = None,
+    device: Device = "auto",
+    threads: Annotated[int | None, typer.Option(help="CPU threads; all usable cores by default.", min=1)] = None,
+    dry_run: Annotated[bool, typer.Option(help="Check the file and print it resolved; train nothing.")] = False,
+) -> None:
+    """Train a tokenizer and a small decoder from scratch."""
+    from luthier.core.settings import override, read, read_yaml
+    from luthier.pretrain import PretrainSpec
+    from luthier.pretrain import pretrain as do_pretrain
+    from luthier.study import resolve_device
+
+    spec = read(PretrainSpec, override(read_yaml(str(file)), assignments or ()), str(file))
+    if dry_run:
+        print(spec.model_dump_json(indent=1))
+        return
+    from luthier.core.environment import usable_cores
+    from luthier.models.load import check_device
+    from luthier.report.live import LiveTable
+
+    device = check_device(resolve_device(device))
+    import torch
+
+    torch.set_num_threads(threads or usable_cores())
+    with LiveTable([spec.name]) as live:
+        from luthier.core.types import Progress
+
+        folder = do_pretrain(
+            spec,
+            out,
+            device=device,
+            notify=lambda phase, step, total, values: live(Progress(spec.name, phase, step, total, values)),
+        )
+    scores = json.loads((out / "evaluation.json").read_text(encoding="utf-8"))["bits_per_byte"]
+    print("held-out bits per byte: " + ", ".join(f"{name} {value:.3f}" for name, value in scores.items()))
+    print(f"model: {folder}")
+
+
+@app.command()
+def report(
+    folder: Annotated[Path, typer.Argument(help="A study's output folder.")],
+) -> None:
+    """Write a study's report again, from what is stored."""
+    from rich.console import Console
+
+    from luthier.core.store import Store
+    from luthier.report.files import write_report
+    from luthier.report.summary import summarise
+    from luthier.report.terminal import print_table
+
+    store = Store(folder)
+    page = write_report(store)
+    print_table(summarise(store), Console())
+    print(f"report: {page}")
+
+
+@app.command()
+def methods(
+    markdown: Annotated[bool, typer.Option(help="As a Markdown table.")] = False, as_json: AsJson = False
+) -> None:
+    """List everything that a study file can name."""
+    from luthier.catalogue import as_markdown, as_text, entries
+
+    if as_json:
+        print(json.dumps(entries(), indent=1))
+    else:
+        print(as_markdown(entries()) if markdown else as_text(entries()))
+
+
+@app.command()
+def schema(
+    what: Annotated[str, typer.Argument(help="study or pretrain.")] = "study",
+) -> None:
+    """Print the JSON schema of a study file (or of a pretraining file), with every key described."""
+    from luthier.core.errors import LuthierError
+    from luthier.core.settings import Settings
+
+    if what == "study":
+        from luthier.study_file import StudySpec
+
+        cls: type[Settings] = StudySpec
+    elif what == "pretrain":
+        from luthier.pretrain import PretrainSpec
+
+        cls = PretrainSpec
+    else:
+        raise LuthierError(f"{what}: no such file kind", where="luthier schema", mend="say study or pretrain")
+    print(json.dumps(cls.model_json_schema(), indent=1))
+
+
+@app.command()
+def doctor() -> None:
+    """Say what this machine has: versions, cores, memory, GPUs, house models."""
+    from luthier.core.environment import capture_environment
+    from luthier.models.names import house_models
+
+    print(json.dumps({**capture_environment(), "house_models": house_models()}, indent=1))
+
+
+def main() -> NoReturn:
+    """The console script: a user's mistake is one clear message and exit code 2, never a traceback."""
+    try:
+        app(standalone_mode=True)
+    except KeyboardInterrupt:
+        print("\ninterrupted: finished runs are kept; the same command goes on from here", file=sys.stderr)
+        raise SystemExit(130) from None
+    except Exception as error:
+        from luthier.core.errors import LuthierError
+
+        if not isinstance(error, LuthierError):
+            raise
+        print(f"luthier: {error}", file=sys.stderr)
+        raise SystemExit(error.exit_code) from None
+    raise SystemExit(0)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,196 @@
+"""What a study found, as plain frozen values: a summary of groups of arms, with estimates and comparisons."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from luthier.core.types import Cost, Result
+
+Status = Literal["finished", "partial", "failed"]
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A measure's mean over seeds and items, with its 95% interval.
+
+    Attributes:
+        low, high: None where it cannot be told: a single score, or none per example (a measure of the whole test set,
+            such as corpus BLEU).
+        n: how many examples stand behind it.
+    """
+
+    mean: float
+    low: float | None
+    high: float | None
+    n: int
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """One arm against another on one measure: arm minus other, paired by example id.
+
+    Attributes:
+        other: the arm compared with.
+        low, high, p: the 95% interval, and the p of "no difference"; None where a single score leaves it untold.
+        p_holm: after Holm's correction over the declared family (each arm against the reference on the primary
+            measure); None outside that family.
+        better: True where the whole interval lies on the better side of zero, False where it lies on the worse side,
+            None where it holds zero: not told apart.
+    """
+
+    other: str
+    measure: str
+    difference: float
+    low: float | None
+    high: float | None
+    p: float | None
+    n: int
+    better: bool | None
+    p_holm: float | None = None
+
+    @property
+    def stands(self) -> bool:
+        """Whether the interval leaves zero out and Holm's correction, where there is one, does not take that back."""
+        return self.better is not None and (self.p_holm is None or self.p_holm <= 0.05)
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run as the store holds it.
+
+    Attributes:
+        scores: measure -> example id -> score.
+    """
+
+    name: str
+    result: Result
+    scores: Mapping[str, Mapping[str, float]]
+
+
+@dataclass(frozen=True)
+class ArmSummary:
+    """One arm on one task and model, over its seeds.
+
+    Attributes:
+        status: `partial` where some of its runs failed.
+        seeds: of the finished runs.
+        error: of the first failed run.
+        scores: by measure; a measure that the arm was not scored on is absent.
+        against: other arm -> measure -> comparison. The reference on every measure; the trivial baselines on the
+            primary one.
+        cost: means over the finished runs; `peak_bytes` is the highest.
+        runs: all of them, failed ones too.
+    """
+
+    arm: str
+    model: str
+    task: str
+    prompting: str
+    method: str
+    objective: str
+    baseline: bool
+    status: Status
+    seeds: tuple[int, ...]
+    error: str | None
+    scores: Mapping[str, Estimate]
+    cost: Cost
+    runs: tuple[Run, ...]
+    against: Mapping[str, Mapping[str, Comparison]] = field(default_factory=dict)
+
+    @property
+    def finished(self) -> tuple[Run, ...]:
+        """Its finished runs."""
+        return tuple(run for run in self.runs if run.result.status == "finished")
+
+    @property
+    def same_for_all_seeds(self) -> bool:
+        """Whether it trains nothing and was run once, without failure: its answers then stand for every seed."""
+        return self.status == "finished" and len(self.runs) == 1 and self.runs[0].result.train_key is None
+
+
+@dataclass(frozen=True)
+class Group:
+    """The arms that can be compared: one task, one model.
+
+    Attributes:
+        arms: in the study's order, the trivial baselines last.
+        measures: in the order to show; only those that some arm was scored on. The primary one is first.
+        lead: the best arm against the runner-up on the primary measure, where there are two.
+    """
+
+    task: str
+    model: str
+    primary: str
+    measures: tuple[str, ...]
+    lower_is_better: frozenset[str]
+    reference: str
+    arms: tuple[ArmSummary, ...]
+    lead: Comparison | None
+
+    @property
+    def contenders(self) -> tuple[ArmSummary, ...]:
+        """The arms that are no trivial baselines."""
+        return tuple(arm for arm in self.arms if not arm.baseline)
+
+    @property
+    def baselines(self) -> tuple[ArmSummary, ...]:
+        """The trivial baselines."""
+        return tuple(arm for arm in self.arms if arm.baseline)
+
+    @property
+    def best(self) -> ArmSummary | None:
+        """The contender with the best mean of the primary measure."""
+        ranked = rank(self.contenders, self.primary, self.primary in self.lower_is_better)
+        return ranked[0] if ranked else None
+
+    def main_measures(self, room: int) -> list[str]:
+        """So many measures in the order to show: the primary one, the likelihood (it separates arms), the next."""
+        preferred = sorted(self.measures, key=lambda measure: (measure != self.primary, measure != "nll"))
+        return [measure for measure in self.measures if measure in preferred[:room]]
+
+    def difference(self, arm: ArmSummary, measure: str | None = None) -> Comparison | None:
+        """The arm against the reference, on the primary measure unless another is named."""
+        return arm.against.get(self.reference, {}).get(measure or self.primary)
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Runs of one arm that failed for the same reason."""
+
+    arm: str
+    model: str
+    task: str
+    seeds: tuple[int, ...]
+    error: str
+
+
+@dataclass(frozen=True)
+class Summary:
+    """A whole study.
+
+    Attributes:
+        study: `study.json` as it stands.
+        unfinished: names of runs that the study has and that have no result yet.
+        warnings: text -> the arms that it came from (empty for the study itself).
+        mixed: what differs between the runs' environments (library versions), with the values met.
+    """
+
+    study: Mapping[str, Any]
+    groups: tuple[Group, ...]
+    failures: tuple[Failure, ...]
+    unfinished: tuple[str, ...]
+    warnings: Mapping[str, tuple[str, ...]]
+    mixed: Mapping[str, tuple[str, ...]]
+
+    @property
+    def name(self) -> str:
+        """The study's name."""
+        return str(self.study["name"])
+
+
+def rank(arms: Sequence[ArmSummary], measure: str, lower_is_better: bool) -> list[ArmSummary]:
+    """The arms that have the measure, best mean first."""
+    scored = [arm for arm in arms if measure in arm.scores]
+    return sorted(scored, key=lambda arm: arm.scores[measure].mean * (1 if lower_is_better else -1))

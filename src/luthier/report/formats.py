@@ -1,0 +1,88 @@
+"""How numbers are written for a reader: scores, intervals, counts, seconds, bytes, p-values."""
+
+from __future__ import annotations
+
+from luthier.report.findings import Comparison, Estimate
+
+MISSING = "–"
+"""What stands where there is no number: unscored is not zero."""
+_ROUNDS_UP = 0.9995
+"""From this part of a unit on, a number would be rounded to a thousand of the unit below."""
+
+
+def score(value: float | None) -> str:
+    """Three decimals; two from ten on: `0.312`, `12.40`."""
+    if value is None:
+        return MISSING
+    text = f"{value:.3f}" if abs(value) < 10 else f"{value:.2f}"
+    return text.removeprefix("-") if float(text) == 0 else text
+
+
+def signed(value: float) -> str:
+    """A score with its sign: `+0.112`."""
+    text = score(value)
+    return text if text.startswith("-") else f"+{text}"
+
+
+def estimate(value: Estimate | None) -> str:
+    """`0.312 [0.290, 0.334]`; the mean alone where there is no interval."""
+    if value is None:
+        return MISSING
+    return f"{score(value.mean)} {bounds(value)}".strip()
+
+
+def bounds(value: Estimate | None) -> str:
+    """`[0.290, 0.334]`, or nothing where there is no interval."""
+    if value is None or value.low is None or value.high is None:
+        return ""
+    return f"[{score(value.low)}, {score(value.high)}]"
+
+
+def comparison(value: Comparison | None) -> str:
+    """`+0.112 [+0.090, +0.134]`."""
+    if value is None:
+        return MISSING
+    return f"{signed(value.difference)} {comparison_bounds(value)}".strip()
+
+
+def comparison_bounds(value: Comparison) -> str:
+    """`[+0.090, +0.134]`, or nothing where there is no interval."""
+    if value.low is None or value.high is None:
+        return ""
+    return f"[{signed(value.low)}, {signed(value.high)}]"
+
+
+def p_value(value: float | None) -> str:
+    """Three decimals; `<0.001` below that."""
+    if value is None:
+        return MISSING
+    return "<0.001" if value < 0.001 else f"{value:.3f}"
+
+
+def count(value: float) -> str:
+    """`0`, `950`, `12.3K`, `5.8M`, `7.1B`."""
+    for unit, name in ((1e9, "B"), (1e6, "M"), (1e3, "K")):
+        if value >= _ROUNDS_UP * unit:
+            scaled = value / unit
+            return f"{scaled:.3g}{name}" if scaled < 999.5 else f"{scaled:,.0f}{name}"
+    return f"{value:.0f}"
+
+
+def seconds(value: float | None) -> str:
+    """`0 s`, `4.2 s`, `48 s`, `3.4 min`, `1.2 h`."""
+    if value is None:
+        return MISSING
+    if value < 9.95:
+        return f"{value:.1f} s" if value >= 0.05 else "0 s"
+    if value < 99.5:
+        return f"{value:.0f} s"
+    return f"{value / 60:.1f} min" if value < 5940 else f"{value / 3600:.1f} h"
+
+
+def size(value: float) -> str:
+    """Bytes, in powers of ten: `512 MB`, `1.2 GB`."""
+    for unit, name in ((1e9, "GB"), (1e6, "MB"), (1e3, "KB")):
+        if value >= _ROUNDS_UP * unit:
+            scaled = value / unit
+            return f"{scaled:.1f} {name}" if scaled < 9.95 else f"{scaled:.0f} {name}"
+    return f"{value:.0f} B"

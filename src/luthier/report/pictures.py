@@ -1,0 +1,234 @@
+"""The pictures of the report, as SVG to put into a page: they take the page's colours and fonts, light or dark."""
+
+from __future__ import annotations
+
+import hashlib
+import html
+import io
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from luthier.report import formats
+from luthier.report.findings import Group, rank
+from luthier.report.palette import BASELINE, LIGHT, Look, looks
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+INK, LINE = "#0a0b0c", "#d0d1d2"
+"""Stand for the page's text colour and its thin lines."""
+Curve = list[tuple[float, float]]
+_POINTS = 250
+"""A longer curve is thinned to about so many points: more than a screen shows."""
+_LONG_NAME = 15
+"""A longer name is broken before its settings."""
+_STYLE: dict[Any, Any] = {
+    "svg.fonttype": "none",
+    "svg.hashsalt": "luthier",
+    "font.size": 9.5,
+    "text.color": INK,
+    "text.parse_math": False,
+    "axes.edgecolor": LINE,
+    "axes.labelcolor": BASELINE,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.axisbelow": True,
+    "axes.grid": True,
+    "grid.color": LINE,
+    "grid.linewidth": 0.6,
+    "xtick.color": LINE,
+    "ytick.color": LINE,
+    "xtick.labelcolor": INK,
+    "ytick.labelcolor": INK,
+    "lines.solid_capstyle": "round",
+}
+
+
+@dataclass(frozen=True)
+class Picture:
+    """An SVG element with its title, which stands above it on the page."""
+
+    title: str
+    svg: str
+
+
+def forest(group: Group, measure: str) -> Picture:
+    """Every arm's mean of a measure with its interval, best on top; trivial baselines below, as reference lines."""
+    lower = measure in group.lower_is_better
+    arms = [*rank(group.contenders, measure, lower), *rank(group.baselines, measure, lower)]
+    drawn = looks(group)
+
+    def draw(axes: Axes) -> None:
+        for row, arm in enumerate(arms):
+            found, look = arm.scores[measure], drawn[arm.arm]
+            if arm.baseline:
+                axes.axvline(found.mean, color=BASELINE, linewidth=1, linestyle=(0, (4, 3)))
+            if found.low is not None and found.high is not None:
+                axes.plot([found.low, found.high], [row, row], color=look.colour, linewidth=2.4)
+            axes.plot([found.mean], [row], "|" if arm.baseline else look.marker, color=look.colour, markersize=7)
+        names = [arm.arm + (" (reference)" if arm.arm == group.reference else "") for arm in arms]
+        broken = [name.replace("(", "\n(", 1) if len(name) > _LONG_NAME else name for name in names]
+        axes.set_yticks(range(len(arms)), broken)
+        axes.set_ylim(len(arms) - 0.4, -0.6)
+        axes.margins(x=0.08)
+        axes.locator_params(axis="x", nbins=6)
+        axes.spines["left"].set_visible(False)
+        axes.tick_params(length=0)
+
+    name = f"{measure}, mean and 95% interval" + (" (lower is better)" if lower else "")
+    said = "; ".join(f"{arm.arm} {formats.estimate(arm.scores[measure])}" for arm in arms)
+    return Picture(name, _svg(draw, 4.2, 0.45 + 0.34 * len(arms), said=f"{name}: {said}"))
+
+
+def quality_against(group: Group, cost: str) -> Picture:
+    """The primary measure against a field of `Cost`; trainable parameters on a logarithmic axis, with a place for 0."""
+    arms = [arm for arm in group.contenders if group.primary in arm.scores]
+    drawn = looks(group)
+    label, write, units = _COSTS[cost]
+    values = [float(getattr(arm.cost, cost)) for arm in arms]
+    logarithmic = cost == "trainable_parameters" and max(values, default=0) > 0
+
+    def draw(axes: Axes) -> None:
+        places = values
+        if logarithmic:
+            least = min(value for value in values if value > 0)
+            nothing = least / 10
+            places = [value or nothing for value in values]
+            axes.set_xscale("log")
+            # With one arm that trains, a decade on either side; else what the arms need.
+            axes.set_xlim(min(places) / 2.5, max(places) * 2.5)
+            powers = 10.0 ** np.arange(np.floor(np.log10(least)), np.log10(max(places) * 2.5))
+            ticks = [power for power in powers if power > nothing * 2]
+            step = 1 + len(ticks) // 5
+            ticks = ticks[::step]
+            zero = [nothing] if 0 in values else []
+            axes.set_xticks([*zero, *ticks], [*(["0"] if zero else []), *(formats.count(tick) for tick in ticks)])
+            axes.minorticks_off()
+        else:
+            most = max(values, default=0.0)
+            size, unit = max((one for one in units if most >= 2 * one[0]), default=units[0])
+            places = [value / size for value in values]
+            axes.set_xlim(-0.06 * max(most / size, 1), 1.12 * max(most / size, 1))
+            axes.locator_params(axis="x", nbins=4)
+            axes.xaxis.set_major_formatter(lambda value, _: f"{value:g} {unit}".strip() if value >= 0 else "")
+        for baseline in group.baselines:
+            if group.primary in baseline.scores:
+                axes.axhline(baseline.scores[group.primary].mean, color=BASELINE, linewidth=1, linestyle=(0, (4, 3)))
+        for arm, place in zip(arms, places, strict=True):
+            found, look = arm.scores[group.primary], drawn[arm.arm]
+            if found.low is not None and found.high is not None:
+                axes.plot([place, place], [found.low, found.high], color=look.colour, linewidth=1.6)
+            axes.plot([place], [found.mean], look.marker, color=look.colour, markersize=7)
+        axes.margins(y=0.12)
+        axes.locator_params(axis="y", nbins=6)
+
+    title = f"{group.primary} against {label}"
+    said = "; ".join(
+        f"{arm.arm} {formats.score(arm.scores[group.primary].mean)} at {write(value)}"
+        for arm, value in zip(arms, values, strict=True)
+    )
+    return Picture(title, _svg(draw, 3.6, 2.6, said=f"{title}: {said}"))
+
+
+def training_curve(group: Group, curves: dict[str, list[Curve]], name: str) -> Picture:
+    """A loss over the steps: every seed faint, the mean over the seeds (smoothed where it is noisy) bold."""
+    drawn = looks(group)
+
+    def draw(axes: Axes) -> None:
+        for arm, seeds in curves.items():
+            look = drawn[arm]
+            for curve in seeds:
+                steps, losses = np.array(_thinned(curve)).T
+                axes.plot(steps, losses, color=look.colour, linewidth=0.9, alpha=0.3 if len(curves) <= 4 else 0.12)
+            steps, losses = _mean_curve(seeds)
+            marker = look.marker if len(steps) <= 30 else ""
+            axes.plot(steps, losses, color=look.colour, linewidth=2, marker=marker, markersize=4)
+        axes.set_xlabel("optimizer step")
+        axes.locator_params(axis="x", nbins=6, integer=True)
+        axes.locator_params(axis="y", nbins=6)
+
+    last = {arm: float(_mean_curve(seeds)[1][-1]) for arm, seeds in curves.items()}
+    ends = "; ".join(f"{arm} ends at {formats.score(value)}" for arm, value in last.items())
+    title = f"{name} over the steps"
+    return Picture(title, _svg(draw, 4.2, 2.9, said=f"{title}: {ends}"))
+
+
+def mark(look: Look) -> str:
+    """An arm's marker alone, for a legend."""
+
+    def draw(axes: Axes) -> None:
+        axes.plot([0], [0], look.marker, color=look.colour, markersize=8, markeredgewidth=2)
+        axes.set_axis_off()
+
+    return _svg(draw, 0.2, 0.2, said="")
+
+
+def curves_of(logs: Sequence[list[dict[str, Any]]], key: str) -> list[Curve]:
+    """The (step, value) pairs of a key in each training log; logs without it are left out."""
+    curves = [[(line["step"], line[key]) for line in log if isinstance(line.get(key), int | float)] for log in logs]
+    finite = [[(step, value) for step, value in curve if np.isfinite(value)] for curve in curves]
+    return [curve for curve in finite if curve]
+
+
+_COSTS: dict[str, tuple[str, Callable[[float], str], list[tuple[float, str]]]] = {
+    "trainable_parameters": ("trainable parameters", formats.count, [(1, "")]),
+    "train_seconds": ("training time", formats.seconds, [(1, "s"), (60, "min"), (3600, "h")]),
+    "peak_bytes": ("peak memory", formats.size, [(1e6, "MB"), (1e9, "GB")]),
+}
+"""Field of `Cost` -> what it is called, how a value is written, and the units of an axis, smallest first."""
+
+
+def _mean_curve(seeds: Sequence[Curve]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """The mean over the seeds at the steps that all have, under a running mean of a twentieth of a long curve."""
+    common = sorted(set.intersection(*({step for step, _ in curve} for curve in seeds)))
+    if not common:
+        seeds, common = seeds[:1], [step for step, _ in seeds[0]]
+    by_step = [dict(curve) for curve in seeds]
+    losses = np.mean([[values[step] for step in common] for values in by_step], axis=0)
+    window = len(common) // 20
+    if window > 1:
+        kernel = np.ones(2 * (window // 2) + 1)
+        losses = np.convolve(losses, kernel, "same") / np.convolve(np.ones_like(losses), kernel, "same")
+    thinned = _thinned(list(zip(common, losses.tolist(), strict=True)))
+    steps, values = np.array(thinned, dtype=np.float64).T
+    return steps, values
+
+
+def _thinned(curve: Curve) -> Curve:
+    kept = curve[:: 1 + len(curve) // _POINTS]
+    return kept if kept[-1] == curve[-1] else [*kept, curve[-1]]
+
+
+def _svg(draw: Callable[[Axes], None], width: float, height: float, *, said: str) -> str:
+    """Draw on fresh axes (inches), and give the SVG with `said` as what a screen reader says."""
+    from matplotlib import rc_context
+    from matplotlib.figure import Figure
+
+    with rc_context(_STYLE):
+        figure = Figure(figsize=(width, height), layout="constrained" if said else None)
+        axes = figure.add_subplot() if said else figure.add_axes((0, 0, 1, 1))
+        draw(axes)
+        file = io.StringIO()
+        nothing = dict.fromkeys(("Date", "Creator", "Format", "Type"))
+        figure.savefig(file, format="svg", transparent=True, metadata=nothing)
+    return _inline(file.getvalue(), said)
+
+
+def _inline(svg: str, said: str) -> str:
+    """A stand-alone SVG made ready to stand in a page: its size and colours are the page's, its ids are its own."""
+    svg = svg[svg.index("<svg") :]
+    svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
+    box = svg.split('viewBox="', 1)[1].split('"', 1)[0]
+    label = f'role="img" aria-label="{html.escape(said, quote=True)}"' if said else 'aria-hidden="true"'
+    svg = re.sub(r"<svg[^>]*>", lambda _: f'<svg viewBox="{box}" {label}>', svg, count=1)
+    own = "p" + hashlib.sha256(svg.encode()).hexdigest()[:10]
+    svg = re.sub(r'\bid="', f'id="{own}-', svg)
+    svg = svg.replace('href="#', f'href="#{own}-').replace("url(#", f"url(#{own}-")
+    names = {INK: "currentColor", LINE: "var(--line)", BASELINE: "var(--muted)"}
+    names |= {colour: f"var(--arm-{turn})" for turn, colour in enumerate(LIGHT)}
+    return re.sub("|".join(names), lambda found: names[found.group()], svg)

@@ -1,0 +1,180 @@
+"""A study: read the file, plan the grid, run what is missing side by side, write the report.
+
+```python
+Study.load("studies/dialogsum.yaml").run("runs/dialogsum").report()
+```
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from luthier.core.environment import capture_environment, gpu_count, usable_cores
+from luthier.core.errors import LuthierError
+from luthier.core.settings import override, read, read_yaml
+from luthier.core.store import Store
+from luthier.core.types import Listener, Progress, Result, ignore
+from luthier.plan import Plan, plan
+from luthier.run import run
+from luthier.study_file import RunSpec, StudySpec, TaskSpec
+from luthier.version import __version__
+from luthier.workers import run_all
+
+
+class Study:
+    """A study and the folder that it works in.
+
+    Attributes:
+        spec: the study file, resolved.
+        given: as the user gave it, with what `--set` changed.
+        store: the output folder, once it has run.
+        results: of every run, in the plan's order, once it has run.
+    """
+
+    def __init__(self, spec: StudySpec, given: str = ""):
+        self.spec = spec
+        self.given = given
+        self.store: Store | None = None
+        self.results: list[Result] = []
+
+    @classmethod
+    def load(cls, path: str | Path, assignments: Sequence[str] = ()) -> Study:
+        """Read a study file; `assignments` are those of `--set`.
+
+        Raises:
+            LuthierError: the file is missing, is not YAML, or has a key or value that cannot be.
+        """
+        data = override(read_yaml(str(path)), assignments)
+        if isinstance(data, dict):
+            data = {"name": Path(path).stem, **data}
+        return cls(read(StudySpec, data, str(path)), yaml.safe_dump(data, sort_keys=False, allow_unicode=True))
+
+    def plan(self, *, device: str = "auto", skip_bad_rows: bool = False, check_lengths: bool = True) -> Plan:
+        """Everything that it would run, with all that can be checked checked; see `luthier.plan`."""
+        return plan(self.spec, device=resolve_device(device), skip_bad_rows=skip_bad_rows, check_lengths=check_lengths)
+
+    def run(
+        self,
+        out: str | Path,
+        *,
+        device: str = "auto",
+        workers: int = 1,
+        skip_bad_rows: bool = False,
+        command: str = "",
+        planned: Plan | None = None,
+        listener: Listener = ignore,
+    ) -> Study:
+        """Run what is missing.
+
+        Args:
+            out: the output folder; runs that are finished in it are kept and not done again.
+            device: `cpu`, `cuda`, or `auto`.
+            workers: processes at once, each with its share of the cores; 1 works in this process, with all of them.
+            skip_bad_rows: leave bad rows out, and name them.
+            command: how it was called, for the report.
+            planned: the plan, where it was made already.
+            listener: told of every run's progress.
+
+        Raises:
+            LuthierError: a mistake in what was given, before anything is run or written.
+        """
+        from luthier.models.load import check_device
+
+        device = check_device(resolve_device(device))
+        planned = planned or self.plan(device=device, skip_bad_rows=skip_bad_rows)
+        self.store = store = Store(out)
+        with store.held():
+            started = time.perf_counter()
+            record = self._record(planned, command)
+            store.write_study(record)
+            finished, missing = _divide(planned.runs, store)
+            for spec, result in finished.items():
+                listener(Progress(spec, "done", values=result.scores))
+            if workers > 1 and len(missing) > 1:
+                threads = max(1, usable_cores() // workers)
+                done = run_all(
+                    missing, store, workers=workers, threads=threads, device=device, given=self.given, listener=listener
+                )
+            else:
+                done = [run(spec, store, device=device, given=self.given, listener=listener) for spec in missing]
+            by_folder = {**finished, **{spec.folder: result for spec, result in zip(missing, done, strict=True)}}
+            self.results = [by_folder[spec.folder] for spec in planned.runs]
+            store.write_study({**record, "seconds": time.perf_counter() - started})
+        return self
+
+    def report(self) -> Path:
+        """Write `report.html` and its companions into the output folder; gives the page's path."""
+        from luthier.report.files import write_report
+
+        if self.store is None:
+            raise LuthierError("the study has not run yet", mend="call .run(out) first")
+        return write_report(self.store)
+
+    def _record(self, planned: Plan, command: str) -> dict[str, Any]:
+        """`study.json`: what the report needs to know beside the runs."""
+        return {
+            "name": self.spec.name,
+            "version": __version__,
+            "command": command,
+            "date": datetime.now(UTC).isoformat(timespec="seconds"),
+            "spec": self.spec.model_dump(mode="json"),
+            "reference": self.spec.reference or self.spec.arms[0].name,
+            "runs": [spec.folder for spec in planned.runs],
+            "tasks": [_task_record(task, planned) for task in self.spec.tasks],
+            "models": [
+                {"name": name, "parameters": files.parameters, "context": files.context, "digest": files.digest}
+                for name, files in planned.models.items()
+            ],
+            "environment": capture_environment(),
+            "seconds": None,
+        }
+
+
+def resolve_device(device: str) -> str:
+    """`auto` as what this machine has."""
+    return ("cuda" if gpu_count() else "cpu") if device == "auto" else device
+
+
+def default_workers(device: str) -> int:
+    """One run per core, or per GPU."""
+    return max(1, gpu_count()) if device.startswith("cuda") else usable_cores()
+
+
+def _divide(runs: Sequence[RunSpec], store: Store) -> tuple[dict[str, Result], list[RunSpec]]:
+    """The runs that are finished, and those that are missing (or failed, and are tried again)."""
+    finished: dict[str, Result] = {}
+    missing: list[RunSpec] = []
+    for spec in runs:
+        result = store.run(spec.folder).result()
+        if result is not None and result.status == "finished":
+            finished[spec.folder] = result
+        else:
+            missing.append(spec)
+    return finished, missing
+
+
+def _task_record(settings: TaskSpec, planned: Plan) -> dict[str, Any]:
+    task = planned.tasks[settings.task_name]
+    return {
+        "name": task.name,
+        "primary": settings.primary,
+        "measures": list(settings.measures),
+        "lower_is_better": [
+            name for metric in settings.metrics if not metric.higher_is_better for name in metric.measures
+        ],
+        "rows": {split: len(examples) for split, examples in task.splits.items()},
+        "skipped": [skipped.model_dump() for skipped in planned.skipped[task.name]],
+        "examples": {
+            example.id: {
+                "prompt": "\n\n".join(message.content for message in example.messages),
+                "reference": example.reference,
+            }
+            for example in task.splits["test"]
+        },
+    }

@@ -1,0 +1,156 @@
+"""The page: whole, safe, and in need of nothing else."""
+
+from __future__ import annotations
+
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+
+from luthier.core.store import Store, write_lines
+from luthier.report.html import write_html
+from luthier.report.summary import summarise
+from tests.report.made_up import HOSTILE, make_study, run_name
+
+VOID = {"meta", "link", "br", "img", "hr", "input"}
+
+
+class Reader(HTMLParser):
+    """Checks that tags are closed in order, and gathers tags, attributes and text."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.tags: list[str] = []
+        self.attributes: list[tuple[str, str, str]] = []
+        self.text = ""
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        self.attributes += [(tag, name, value or "") for name, value in attrs]
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        self.attributes += [(tag, name, value or "") for name, value in attrs]
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open and self.open[-1] == tag, f"</{tag}> closes {self.open[-3:]}"
+        self.open.pop()
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+
+def read(page: str) -> Reader:
+    reader = Reader()
+    reader.feed(page)
+    reader.close()
+    assert reader.open == []
+    return reader
+
+
+def page_of(store: Store, path: Path) -> str:
+    write_html(summarise(store), store, path)
+    return path.read_text(encoding="utf-8")
+
+
+@pytest.fixture(scope="module")
+def page(store: Store, tmp_path_factory: pytest.TempPathFactory) -> str:
+    return page_of(store, tmp_path_factory.mktemp("page") / "report.html")
+
+
+def test_it_parses_and_has_every_arm_and_number(page: str) -> None:
+    text = read(page).text
+    for arm in ("zero_shot", "lora", "full", "broken", "lead-3"):
+        assert arm in text
+    for said in ("support-desk", "house/decoder", "600 train", "0.343", "+0.155", "147K", "41 s", "720 MB", "2 of 3"):
+        assert said in text
+    assert "full has the highest mean rougeL" in text
+    assert "luthier study studies/support-desk.yaml --out runs/support-desk" in text
+    assert "train.jsonl:17" in text and "the reference is empty" in text
+    assert "the learning rate is at the edge of its range" in text
+
+
+def test_hostile_text_is_shown_and_not_run(page: str) -> None:
+    reader = read(page)
+    assert HOSTILE in reader.text
+    assert "script" not in reader.tags and "img" not in reader.tags
+    assert not [name for _, name, _ in reader.attributes if name.startswith("on")]
+
+
+def test_it_loads_nothing(page: str) -> None:
+    loads = [
+        value for _, name, value in read(page).attributes if name in ("src", "href", "xlink:href", "srcset", "data")
+    ]
+    assert loads and all(value.startswith(("#", "data:")) for value in loads)
+    assert "http://" not in page and "https://" not in page and "@import" not in page
+    assert all(target.startswith("#") for target in re.findall(r"url\(([^)]*)\)", page))
+
+
+def test_pictures_take_the_pages_colours_and_say_what_they_show(page: str) -> None:
+    labels = [value for tag, name, value in read(page).attributes if (tag, name) == ("svg", "aria-label")]
+    assert len(labels) == 2 + 3 + 2  # two forests, three costs, two curves
+    assert labels[0].startswith("rougeL, mean and 95% interval: full 0.442 [")
+    pictures = "".join(re.findall(r"<svg.*?</svg>", page, flags=re.DOTALL))
+    assert "var(--arm-0)" in pictures and "currentColor" in pictures
+    assert not re.findall(r"#[0-9a-f]{6}\b(?!-)", re.sub(r'(href="|url\()#[^")]*', "", pictures))
+    identifiers = [value for _, name, value in read(page).attributes if name == "id"]
+    assert len(identifiers) == len(set(identifiers)) or _repeated_in_marks_alone(page)
+
+
+def _repeated_in_marks_alone(page: str) -> bool:
+    """The same little marker is drawn many times: its copies are equal, so a reference to either is the same."""
+    marks = re.findall(r'<span class="mark">(.*?)</span>', page, flags=re.DOTALL)
+    for mark in set(marks):
+        page = page.replace(mark, "", page.count(mark) - 1)
+    identifiers = re.findall(r'\bid="([^"]+)"', page)
+    return len(identifiers) == len(set(identifiers))
+
+
+def test_six_examples_stand_side_by_side(page: str) -> None:
+    assert page.count("<article>") == 6
+    assert page.count("Among the best") == page.count("Among the worst") == page.count("Drawn at random") == 2
+    article = page.split("<article>")[1].split("</article>")[0]
+    assert all(arm in article for arm in ("zero_shot", "lora", "full", "lead-3")) and "broken" not in article
+
+
+def test_the_same_store_gives_the_same_page(store: Store, page: str, tmp_path: Path) -> None:
+    assert page_of(store, tmp_path / "again.html") == page
+
+
+def test_a_study_without_a_finished_run_has_a_page_all_the_same(tmp_path: Path) -> None:
+    names = tuple(f"{arm}-s0" for arm in ("zero_shot", "lora", "full", "lead-3"))
+    text = read(page_of(make_study(tmp_path, seeds=1, failing=names), tmp_path / "r.html")).text
+    assert "every run failed or is unfinished" in text and "the loss is not finite at step 12" in text
+
+
+def test_strange_names_long_curves_and_a_lone_point(tmp_path: Path) -> None:
+    store = make_study(tmp_path, seeds=1, failing=())
+    for folder in store.runs():
+        result = folder.result()
+        assert result is not None
+        folder.finish(result.model_copy(update={"arm": f"{result.arm} $x_1$ <b>&"}))
+    study = store.study() | {"reference": "zero_shot $x_1$ <b>&"}
+    store.write_study(study)
+    steps = ({"step": step, "loss": 2 + 1 / step if step != 7 else float("nan")} for step in range(1, 5001))
+    write_lines(store.step("train", run_name("lora", 0)).log, steps)
+    write_lines(store.step("train", run_name("full", 0)).log, [{"step": 1, "loss": 2.5}])
+    page = page_of(store, tmp_path / "r.html")
+    assert "lora $x_1$ <b>&" in read(page).text
+    assert len(page) < 400_000, "a long curve is thinned"
+
+
+def test_two_tasks_stand_apart(tmp_path: Path) -> None:
+    store = make_study(tmp_path)
+    study = store.study()
+    store.write_study(study | {"tasks": [*study["tasks"], {**study["tasks"][0], "name": "other"}]})
+    folder = store.run(run_name("lora", 0))
+    result = folder.result()
+    assert result is not None
+    folder.finish(result.model_copy(update={"task": "other"}))
+    text = read(page_of(store, tmp_path / "r.html")).text
+    assert "It cannot be compared with the reference, zero_shot, which has no rougeL." in text
+    assert text.count("Scores and costs") == 2

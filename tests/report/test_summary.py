@@ -1,0 +1,161 @@
+"""The summary's numbers against numpy and scipy by hand, on a study whose effects are known."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from luthier.core.errors import LuthierError
+from luthier.core.store import Store
+from luthier.core.types import Score
+from luthier.report.findings import ArmSummary, Group, Summary
+from luthier.report.summary import summarise
+from tests.report.made_up import ITEMS, make_study, run_name, scores
+
+
+@pytest.fixture(scope="module")
+def summary(store: Store) -> Summary:
+    return summarise(store)
+
+
+@pytest.fixture(scope="module")
+def group(summary: Summary) -> Group:
+    return summary.groups[0]
+
+
+def arm(group: Group, name: str) -> ArmSummary:
+    return next(arm for arm in group.arms if arm.arm == name)
+
+
+def array(name: str, measure: str, seeds: tuple[int, ...]) -> np.ndarray:
+    return np.array([scores(name, seed)[measure] for seed in seeds])
+
+
+def test_arms_stand_in_the_studys_order_with_the_baselines_last(group: Group) -> None:
+    assert [arm.arm for arm in group.arms] == ["zero_shot", "lora", "full", "broken", "lead-3"]
+    assert [arm.status for arm in group.arms] == ["finished", "finished", "partial", "failed", "finished"]
+    assert [arm.seeds for arm in group.arms] == [(0, 1, 2), (0, 1, 2), (0, 1), (), (0,)]
+    assert group.best is not None and group.best.arm == "full"
+
+
+@pytest.mark.parametrize("measure", ["rougeL", "rouge1", "nll"])
+def test_means_are_over_seeds_and_items(group: Group, measure: str) -> None:
+    for name in ("zero_shot", "lora", "full"):
+        found = arm(group, name)
+        assert found.scores[measure].mean == pytest.approx(array(name, measure, found.seeds).mean(), abs=1e-12)
+        assert found.scores[measure].n == len(ITEMS)
+
+
+def test_the_interval_of_one_seed_is_the_t_interval_over_items(group: Group) -> None:
+    values = scores("lead-3", 0)["rougeL"]
+    low, high = stats.t.interval(0.95, len(values) - 1, values.mean(), stats.sem(values))
+    found = arm(group, "lead-3").scores["rougeL"]
+    assert (found.low, found.high) == (pytest.approx(low), pytest.approx(high))
+
+
+def test_differences_are_paired_by_example(group: Group) -> None:
+    found = group.difference(arm(group, "lora"))
+    assert found is not None
+    by_hand = array("lora", "rougeL", (0, 1, 2)) - array("zero_shot", "rougeL", (0, 1, 2))
+    assert found.difference == pytest.approx(by_hand.mean(), abs=1e-12)
+    assert found.low is not None and found.high is not None
+    # Pairing takes the spread of the items (0.05) out: an unpaired interval would be wider than 0.04.
+    assert found.high - found.low < 0.03
+    assert found.better is True
+
+
+def test_an_arm_run_once_is_compared_with_every_seed(group: Group) -> None:
+    found = group.difference(arm(group, "lead-3"))
+    assert found is not None
+    by_hand = stats.ttest_1samp(scores("lead-3", 0)["rougeL"] - scores("zero_shot", 0)["rougeL"], 0)
+    assert found.p == pytest.approx(by_hand.pvalue)
+    assert found.better is False
+    assert found.p_holm is None, "a trivial baseline is not of the declared family"
+
+
+def test_seeds_that_one_of_two_arms_lacks_are_left_out(group: Group) -> None:
+    found = group.difference(arm(group, "full"))
+    by_hand = array("full", "rougeL", (0, 1)) - array("zero_shot", "rougeL", (0, 1))
+    assert found is not None and found.difference == pytest.approx(by_hand.mean())
+
+
+def test_holm_is_over_the_arms_on_the_primary_measure(group: Group) -> None:
+    lora, full = (group.difference(arm(group, name)) for name in ("lora", "full"))
+    assert lora is not None and full is not None and lora.p is not None and full.p is not None
+    small, large = sorted((lora, full), key=lambda found: found.p or 0)
+    assert small.p is not None and small.p_holm == pytest.approx(2 * small.p)
+    assert large.p is not None and large.p_holm == pytest.approx(max(large.p, 2 * small.p))
+    assert arm(group, "lora").against["zero_shot"]["nll"].p_holm is None
+
+
+def test_unscored_is_absent_and_not_zero(group: Group) -> None:
+    assert "nll" not in arm(group, "lead-3").scores
+    assert arm(group, "broken").scores == {}
+    assert set(arm(group, "lead-3").against) == {"zero_shot"}
+
+
+def test_a_measure_of_the_whole_test_set_has_a_mean_and_no_interval(group: Group) -> None:
+    found = arm(group, "zero_shot").scores["bleu"]
+    assert found.mean == pytest.approx(np.mean([0.10, 0.11, 0.12]))
+    assert found.low is None and found.high is None
+
+
+def test_lower_is_better_turns_the_ranking_and_not_the_sign(tmp_path: Path) -> None:
+    group = summarise(make_study(tmp_path, primary="nll")).groups[0]
+    assert group.best is not None and group.best.arm == "full"
+    found = group.difference(group.best)
+    assert found is not None and found.difference < 0 and found.better is True
+    assert group.lead is not None and group.lead.other == "lora" and group.lead.better is True
+    assert group.measures[0] == "nll"
+
+
+def test_costs_are_means_and_the_peak_is_the_highest(tmp_path: Path) -> None:
+    store = make_study(tmp_path)
+    folder = store.run(run_name("lora", 2))
+    result = folder.result()
+    assert result is not None
+    dearer = result.cost.model_copy(update={"train_seconds": 71.0, "peak_bytes": 900_000_000})
+    folder.finish(result.model_copy(update={"cost": dearer}))
+    cost = arm(summarise(store).groups[0], "lora").cost
+    assert cost.train_seconds == pytest.approx((41 + 41 + 71) / 3)
+    assert cost.peak_bytes == 900_000_000
+    assert cost.trainable_parameters == 147_456 and isinstance(cost.trainable_parameters, int)
+
+
+def test_failures_of_one_reason_stand_together(summary: Summary) -> None:
+    assert [(failure.arm, failure.seeds) for failure in summary.failures] == [("full", (2,)), ("broken", (0, 1, 2))]
+    assert summary.warnings == {"the learning rate is at the edge of its range": ("lora",)}
+
+
+def test_an_unscored_item_is_left_out_of_every_seed_and_named(tmp_path: Path) -> None:
+    store = make_study(tmp_path)
+    values = scores("lora", 1)["rougeL"]
+    store.run(run_name("lora", 1)).write_scores(
+        Score(item, {"rougeL": float(value)} if index else {"rougeL": float("nan"), "nll": 2.0})
+        for index, (item, value) in enumerate(zip(ITEMS, values, strict=True))
+    )
+    summary = summarise(store)
+    found = arm(summary.groups[0], "lora").scores["rougeL"]
+    assert found.n == 19
+    assert found.mean == pytest.approx(array("lora", "rougeL", (0, 1, 2))[:, 1:].mean())
+    assert summary.warnings["rougeL on dialogues: 1 of 20 examples without a score were left out"] == ("lora",)
+
+
+def test_mixed_versions_and_unfinished_runs_are_named(tmp_path: Path) -> None:
+    store = make_study(tmp_path)
+    store.run(run_name("lora", 0)).describe({}, "", {"python": "3.11.4", "libraries": {"torch": "2.14.0"}})
+    (store.run(run_name("lora", 1)).folder / "result.json").unlink()
+    shutil.rmtree(store.run(run_name("full", 1)).folder)
+    summary = summarise(store)
+    assert summary.mixed == {"torch": ("2.13.0", "2.14.0")}
+    assert summary.unfinished == (run_name("lora", 1), run_name("full", 1))
+    assert arm(summary.groups[0], "lora").seeds == (0, 2)
+
+
+def test_a_folder_without_a_study_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(LuthierError, match="no study was run"):
+        summarise(Store(tmp_path))
