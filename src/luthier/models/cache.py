@@ -24,7 +24,8 @@ class RoomyLayer(DynamicLayer):
     """One layer's keys and values, `(row, head, slot, head_dim)`: the front of two tensors with `room` slots."""
 
     def __init__(self, room: int):
-        super().__init__()
+        parent: Any = super()  # transformers leaves its constructors untyped
+        parent.__init__()
         self._room = room
 
     def update(
