@@ -27,6 +27,8 @@ Assignments = Annotated[
     typer.Option("--set", metavar="KEY=VALUE", help="Change a key of the file, as in tasks.0.primary=bleu."),
 ]
 Device = Annotated[str, typer.Option(help="cpu, cuda, or auto.")]
+_INTERRUPTED = 130
+"""The exit code with which typer answers Ctrl-C."""
 AsJson = Annotated[bool, typer.Option("--json", help="Print plain JSON on standard output.")]
 
 
@@ -61,7 +63,7 @@ def study(
     from luthier.report.terminal import LiveTable, print_table
 
     console = Console(stderr=as_json)
-    planned = the_study.plan(device=device, skip_bad_rows=skip_bad_rows)
+    planned = the_study.plan(out, device=device, skip_bad_rows=skip_bad_rows)
     live = LiveTable(
         [run.folder for run in planned.runs],
         workers=workers,
@@ -121,7 +123,7 @@ def pretrain(
     out: Annotated[Path, typer.Option(help="The output folder; an interrupted training in it goes on.")],
     assignments: Assignments = None,
     device: Device = "auto",
-    threads: Annotated[int | None, typer.Option(help="CPU threads; all usable cores by default.", min=1)] = None,
+    processes: Annotated[int, typer.Option(help="Processes on one step together, each with its threads.", min=1)] = 1,
     dry_run: Annotated[bool, typer.Option(help="Check the file and print it resolved; train nothing.")] = False,
 ) -> None:
     """Train a tokenizer and a small decoder from scratch."""
@@ -134,14 +136,10 @@ def pretrain(
     if dry_run:
         print(spec.model_dump_json(indent=1))
         return
-    from luthier.core.environment import usable_cores
     from luthier.models.load import check_device
     from luthier.report.live import LiveTable
 
     device = check_device(resolve_device(device))
-    import torch
-
-    torch.set_num_threads(threads or usable_cores())
     with LiveTable([spec.name]) as live:
         from luthier.core.types import Progress
 
@@ -149,6 +147,7 @@ def pretrain(
             spec,
             out,
             device=device,
+            processes=processes,
             notify=lambda phase, step, total, values: live(Progress(spec.name, phase, step, total, values)),
         )
     scores = json.loads((out / "evaluation.json").read_text(encoding="utf-8"))["bits_per_byte"]
@@ -221,9 +220,10 @@ def main() -> NoReturn:
     """The console script: a user's mistake is one clear message and exit code 2, never a traceback."""
     try:
         app(standalone_mode=True)
-    except KeyboardInterrupt:
-        print("\ninterrupted: finished runs are kept; the same command goes on from here", file=sys.stderr)
-        raise SystemExit(130) from None
+    except SystemExit as end:
+        if end.code == _INTERRUPTED:
+            print("\ninterrupted: finished runs are kept; the same command goes on from here", file=sys.stderr)
+        raise
     except Exception as error:
         from luthier.core.errors import LuthierError
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from luthier.core.environment import has_fast_bf16
 from luthier.core.errors import LuthierError
@@ -35,7 +36,14 @@ class Plan:
     skipped: Mapping[str, tuple[Skipped, ...]]
 
 
-def plan(spec: StudySpec, *, device: str = "cpu", skip_bad_rows: bool = False, check_lengths: bool = True) -> Plan:
+def plan(
+    spec: StudySpec,
+    *,
+    device: str = "cpu",
+    skip_bad_rows: bool = False,
+    check_lengths: bool = True,
+    finished: Callable[[RunSpec], bool] = lambda run: False,
+) -> Plan:
     """Find the models, read the tasks, check both, and list the runs.
 
     Args:
@@ -43,6 +51,7 @@ def plan(spec: StudySpec, *, device: str = "cpu", skip_bad_rows: bool = False, c
         device: `cpu` or `cuda`; it decides what precision `auto` means.
         skip_bad_rows: leave out rows that are bad or too long, and name them, instead of refusing.
         check_lengths: look for examples longer than a model's context; needs its tokenizer (and seconds of imports).
+        finished: whether a run is done already; where all are, their lengths were checked then.
 
     Raises:
         LuthierError: anything that is wrong with the study, its models or its data.
@@ -57,17 +66,15 @@ def plan(spec: StudySpec, *, device: str = "cpu", skip_bad_rows: bool = False, c
             )
     tasks = {task.task_name: load_task(task, skip_bad_rows=skip_bad_rows) for task in spec.tasks}
     _check_training_sets(spec, tasks)
-    too_long: TooLong = _too_long(spec, models, tasks) if check_lengths else {}
-    if any(too_long.values()) and not skip_bad_rows:
-        raise _refuse_too_long(too_long)
-    runs = [
-        run
-        for task in spec.tasks
-        for name, files in models.items()
-        for arm in _arms(spec, task, tasks[task.task_name])
-        for run in _seeds(spec, arm, task, tasks[task.task_name], name, files, too_long, device)
-    ]
-    return Plan(tuple(runs), tasks, models, _skipped(tasks, too_long))
+    too_long: TooLong = {}
+    runs = _runs(spec, models, tasks, too_long, device)
+    if check_lengths and not all(finished(run) for run in runs):
+        too_long = _too_long(spec, models, tasks)
+        if any(too_long.values()) and not skip_bad_rows:
+            raise _refuse_too_long(too_long)
+        _check_something_is_left(tasks, too_long)
+        runs = _runs(spec, models, tasks, too_long, device)
+    return Plan(runs, tasks, models, _skipped(tasks, too_long))
 
 
 def _check_training_sets(spec: StudySpec, tasks: Mapping[str, Task]) -> None:
@@ -79,6 +86,19 @@ def _check_training_sets(spec: StudySpec, tasks: Mapping[str, Task]) -> None:
                 where=f"task {name}, data",
                 mend="give train files, or leave these arms out",
             )
+
+
+def _runs(
+    spec: StudySpec, models: Mapping[str, ModelFiles], tasks: Mapping[str, Task], too_long: TooLong, device: str
+) -> tuple[RunSpec, ...]:
+    """The grid: tasks, models, arms, seeds."""
+    return tuple(
+        run
+        for task in spec.tasks
+        for name, files in models.items()
+        for arm in _arms(spec, task, tasks[task.task_name])
+        for run in _seeds(spec, arm, task, tasks[task.task_name], name, files, too_long, device)
+    )
 
 
 def _arms(spec: StudySpec, settings: TaskSpec, task: Task) -> list[Arm]:
@@ -106,11 +126,7 @@ def _seeds(
 ) -> list[RunSpec]:
     """A run per seed; one alone where no seed could change it."""
     left_out = frozenset(example.id for example in too_long.get((name, task.name), ()))
-    precision = {stage.training.precision for stage in arm.stages} - {"auto"}
-    if len(precision) > 1:
-        raise LuthierError(
-            f"the stages of {arm.name} disagree about precision", where=f"arm {arm.name}", mend="give one precision"
-        )
+    precision = _precision(arm, device)
     runs = [
         RunSpec(
             arm=_with_rates(arm, files.parameters),
@@ -119,11 +135,23 @@ def _seeds(
             data={split: _digest_without(task, split, left_out) for split in SPLITS},
             left_out=tuple(sorted(left_out)),
             seed=seed,
-            precision=precision.pop() if precision else "bf16" if has_fast_bf16(device) else "fp32",
+            precision=precision,
         )
         for seed in spec.seeds
     ]
     return runs if runs[0].seeded else runs[:1]
+
+
+def _precision(arm: Arm, device: str) -> Literal["fp32", "bf16"]:
+    """What the arm's stages ask for; where they leave it open, what the device is fast at."""
+    asked: set[Literal["fp32", "bf16"]] = {
+        stage.training.precision for stage in arm.stages if stage.training.precision != "auto"
+    }
+    if len(asked) > 1:
+        raise LuthierError(
+            f"the stages of {arm.name} disagree about precision", where=f"arm {arm.name}", mend="give one precision"
+        )
+    return asked.pop() if asked else "bf16" if has_fast_bf16(device) else "fp32"
 
 
 def _with_rates(arm: Arm, parameters: int) -> Arm:
@@ -174,6 +202,18 @@ def _refuse_too_long(too_long: TooLong) -> LuthierError:
         where=places + more,
         mend="shorten them, take a model with a longer context, or leave them out with --skip-bad-rows",
     )
+
+
+def _check_something_is_left(tasks: Mapping[str, Task], too_long: TooLong) -> None:
+    for (model, name), examples in too_long.items():
+        gone = {example.id for example in examples}
+        for split, there in tasks[name].splits.items():
+            if there and all(example.id in gone for example in there):
+                raise LuthierError(
+                    f"every {split} row of task {name} is longer than the context of {model}",
+                    where=f"task {name}, {split}",
+                    mend="shorten them, or take a model with a longer context",
+                )
 
 
 def _skipped(tasks: Mapping[str, Task], too_long: TooLong) -> dict[str, tuple[Skipped, ...]]:

@@ -11,15 +11,16 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
-from luthier.core.environment import capture_environment, has_fast_bf16
+from luthier.core.environment import capture_environment, has_fast_bf16, usable_cores
 from luthier.core.errors import LuthierError
 from luthier.core.settings import Settings
 from luthier.core.store import write_json
 from luthier.core.training_settings import TrainingSettings
 from luthier.tasks.corpus import Source, SourceSettings, read_source
 from luthier.training.loop import Notify, Trained, train
+from luthier.training.parallel import together
 
 if TYPE_CHECKING:
     import numpy as np
@@ -38,8 +39,8 @@ class ArchitectureSettings(Settings):
     """Key and value heads (grouped-query attention, Ainslie et al. 2023, arXiv 2305.13245)."""
     d_feed_forward: int = Field(default=544, ge=8)
     """Width inside the SwiGLU."""
-    vocabulary: int = Field(default=8192, ge=400)
-    """Tokens, special ones included."""
+    vocabulary: int = Field(default=8192, ge=400, le=65_536)
+    """Tokens, special ones included; their ids are kept in two bytes."""
     context: int = Field(default=2048, ge=16)
     """Positions in training, and the longest input."""
 
@@ -68,14 +69,30 @@ class PretrainSpec(Settings):
     seed: int = 0
     """Of the first weights and of the order of the data."""
 
+    @model_validator(mode="after")
+    def _short_rows_are_no_longer_than_the_others(self) -> PretrainSpec:
+        if self.short_share and self.short_context > self.architecture.context:
+            raise ValueError(f"short_context: {self.short_context} is above the context, {self.architecture.context}")
+        return self
 
-def pretrain(spec: PretrainSpec, out: Path, *, device: str = "cpu", notify: Notify = lambda *_: None) -> Path:
+
+def pretrain(
+    spec: PretrainSpec,
+    out: Path,
+    *,
+    device: str = "cpu",
+    processes: int = 1,
+    threads: int | None = None,
+    notify: Notify = lambda *_: None,
+) -> Path:
     """Train the model and leave it, with its evaluation, in `out/model`.
 
     Args:
         spec: the pretraining file.
         out: the output folder; what is there already is not done again.
         device: `cpu` or `cuda`.
+        processes: how many work on each step together (see `training/parallel.py`).
+        threads: of each process; its share of the cores by default.
         notify: told of progress.
 
     Raises:
@@ -85,34 +102,58 @@ def pretrain(spec: PretrainSpec, out: Path, *, device: str = "cpu", notify: Noti
 
     if (out / "evaluation.json").exists():
         return out / "model"
+    sources = [read_source(name, settings) for name, settings in spec.sources.items()]
+    tokenizer = _tokenizer(spec, sources, out / "tokenizer")
+    tokens = _tokens(tokenizer, sources, out / "tokens")
+    _refuse_short_sources(tokens, spec.architecture.context)
+    precision = spec.training.precision
+    if precision == "auto":
+        precision = "bf16" if has_fast_bf16(device) else "fp32"
+    threads = threads or max(1, usable_cores() // processes)
+    with together(processes, out / ".meeting", _train_model, (spec, out, device, precision, threads)):
+        model, trained = _train_model(spec, out, device, precision, threads, notify)
+    folder = out / "model"
+    model.to(torch.bfloat16).save_pretrained(folder, safe_serialization=True)
+    tokenizer.save_pretrained(folder)
+    scores = {
+        source.name: bits_per_byte(model.float(), tokenizer, source.held_out, spec.architecture.context, device)
+        for source in sources
+    }
+    write_json(out / "evaluation.json", _evaluation(spec, model, tokens, trained, precision, device, scores))
+    return folder
+
+
+def _train_model(
+    spec: PretrainSpec, out: Path, device: str, precision: str, threads: int, notify: Notify = lambda *_: None
+) -> tuple[Any, Trained]:
+    """The training itself, from what the stages before left in `out`; one call per process."""
+    import torch
+    from transformers import AutoTokenizer
+
     from luthier.methods.full import Full
     from luthier.objectives.language_modelling import LanguageModelling, PackedData
     from luthier.regularisers.regulariser import NoRegulariser
 
-    sources = [read_source(name, settings) for name, settings in spec.sources.items()]
-    tokenizer = _tokenizer(spec, sources, out / "tokenizer")
-    tokens, held_out = _tokens(tokenizer, sources, out / "tokens")
+    torch.set_num_threads(threads)
     training, context = spec.training, spec.architecture.context
     steps = max(1, round(spec.tokens / (training.batch_size * context)))
-    precision = training.precision
-    if precision == "auto":
-        precision = "bf16" if has_fast_bf16(device) else "fp32"
     torch.manual_seed(spec.seed)
-    model = _model(spec.architecture, tokenizer)
+    model = _model(spec.architecture, AutoTokenizer.from_pretrained(out / "tokenizer"))
+    data = PackedData(
+        {name: _stored(out / "tokens", name, "train") for name in spec.sources},
+        {name: settings.weight for name, settings in spec.sources.items()},
+        context=context,
+        short_context=spec.short_context,
+        short_share=spec.short_share,
+        step_tokens=training.batch_size * context,
+        micro_tokens=training.micro_batch_tokens,
+        steps=steps,
+        seed=spec.seed,
+        held_out={name: _stored(out / "tokens", name, "held-out") for name in spec.sources},
+    )
     trained = train(
         model,
-        PackedData(
-            tokens,
-            {name: settings.weight for name, settings in spec.sources.items()},
-            context=context,
-            short_context=spec.short_context,
-            short_share=spec.short_share,
-            step_tokens=training.batch_size * context,
-            micro_tokens=training.micro_batch_tokens,
-            steps=steps,
-            seed=spec.seed,
-            held_out=held_out,
-        ),
+        data,
         method=Full(),
         objective=LanguageModelling(),
         regulariser=NoRegulariser(),
@@ -124,14 +165,7 @@ def pretrain(spec: PretrainSpec, out: Path, *, device: str = "cpu", notify: Noti
         log=out / "train.jsonl",
         notify=notify,
     )
-    folder = out / "model"
-    model.to(torch.bfloat16).save_pretrained(folder, safe_serialization=True)
-    tokenizer.save_pretrained(folder)
-    scores = {
-        source.name: bits_per_byte(model.float(), tokenizer, source.held_out, context, device) for source in sources
-    }
-    write_json(out / "evaluation.json", _evaluation(spec, model, tokens, trained, precision, device, scores))
-    return folder
+    return model, trained
 
 
 def bits_per_byte(model: Any, tokenizer: Any, documents: list[str], context: int, device: str = "cpu") -> float:
@@ -165,7 +199,7 @@ def _tokenizer(spec: PretrainSpec, sources: list[Source], folder: Path) -> Any:
     from luthier.models.tokenizer_training import train_tokenizer
 
     if not (folder / "tokenizer.json").exists():
-        share = spec.tokenizer_bytes // len(sources)
+        share = max(1, spec.tokenizer_bytes // len(sources))
         texts = (text for source in sources for text in _sample(source.train, share))
         tokenizer = train_tokenizer(texts, spec.architecture.vocabulary, spec.architecture.context)
         if len(tokenizer) > spec.architecture.vocabulary:
@@ -184,25 +218,42 @@ def _sample(documents: list[str], most: int) -> list[str]:
     return pieces[::every]
 
 
-def _tokens(tokenizer: Any, sources: list[Source], folder: Path) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
-    """Token ids by source, to train on (memory-mapped) and held out; the held-out texts are left beside them."""
+def _tokens(tokenizer: Any, sources: list[Source], folder: Path) -> dict[str, np.ndarray]:
+    """Token ids by source, to train on and held out, one array each on disk, the held-out texts beside them.
+
+    Returns:
+        The training tokens, memory-mapped.
+    """
     import numpy as np
 
     from luthier.models.tokenizer_training import encode_documents
 
     folder.mkdir(parents=True, exist_ok=True)
-    train: dict[str, np.ndarray] = {}
-    held_out: dict[str, np.ndarray] = {}
     for source in sources:
-        for name, documents, part in (("train", source.train, train), ("held-out", source.held_out, held_out)):
-            path = folder / f"{source.name}.{name}.npy"
+        for part, documents in (("train", source.train), ("held-out", source.held_out)):
+            path = folder / f"{source.name}.{part}.npy"
             if not path.exists():
                 beside = path.with_suffix(".tmp.npy")
                 np.save(beside, encode_documents(tokenizer, documents))
                 beside.rename(path)
-            part[source.name] = np.load(path, mmap_mode="r")
         (folder / f"{source.name}.held-out.txt").write_text("\n".join(source.held_out), encoding="utf-8")
-    return train, held_out
+    return {source.name: _stored(folder, source.name, "train") for source in sources}
+
+
+def _stored(folder: Path, source: str, part: str) -> np.ndarray:
+    import numpy as np
+
+    return np.load(folder / f"{source}.{part}.npy", mmap_mode="r")
+
+
+def _refuse_short_sources(tokens: Mapping[str, np.ndarray], context: int) -> None:
+    for name, ids in tokens.items():
+        if len(ids) <= context:
+            raise LuthierError(
+                f"source {name} has only {len(ids)} tokens to train on: less than one row of {context} and the next",
+                where=f"sources.{name}",
+                mend="give more text, a smaller held_out_bytes, or a smaller architecture.context",
+            )
 
 
 def _model(architecture: ArchitectureSettings, tokenizer: Any) -> Any:

@@ -50,14 +50,33 @@ class Study:
         Raises:
             LuthierError: the file is missing, is not YAML, or has a key or value that cannot be.
         """
-        data = override(read_yaml(str(path)), assignments)
-        if isinstance(data, dict):
-            data = {"name": Path(path).stem, **data}
+        data = read_yaml(str(path))
+        if not isinstance(data, dict):
+            raise LuthierError("not a study: it has no keys", where=str(path), mend="give models, tasks and arms")
+        data = {"name": Path(path).stem, **override(data, assignments)}
         return cls(read(StudySpec, data, str(path)), yaml.safe_dump(data, sort_keys=False, allow_unicode=True))
 
-    def plan(self, *, device: str = "auto", skip_bad_rows: bool = False, check_lengths: bool = True) -> Plan:
-        """Everything that it would run, with all that can be checked checked; see `luthier.plan`."""
-        return plan(self.spec, device=resolve_device(device), skip_bad_rows=skip_bad_rows, check_lengths=check_lengths)
+    def plan(
+        self,
+        out: str | Path | None = None,
+        *,
+        device: str = "auto",
+        skip_bad_rows: bool = False,
+        check_lengths: bool = True,
+    ) -> Plan:
+        """Everything that it would run, with all that can be checked checked; see `luthier.plan`.
+
+        Args:
+            out: the output folder; where every run is finished in it, there is less to check.
+            device, skip_bad_rows, check_lengths: as for `luthier.plan.plan`.
+        """
+        return plan(
+            self.spec,
+            device=resolve_device(device),
+            skip_bad_rows=skip_bad_rows,
+            check_lengths=check_lengths,
+            finished=lambda run: out is not None and _finished(run, Store(out)) is not None,
+        )
 
     def run(
         self,
@@ -87,7 +106,7 @@ class Study:
         from luthier.models.load import check_device
 
         device = check_device(resolve_device(device))
-        planned = planned or self.plan(device=device, skip_bad_rows=skip_bad_rows)
+        planned = planned or self.plan(out, device=device, skip_bad_rows=skip_bad_rows)
         self.store = store = Store(out)
         with store.held():
             started = time.perf_counter()
@@ -151,12 +170,16 @@ def _divide(runs: Sequence[RunSpec], store: Store) -> tuple[dict[str, Result], l
     finished: dict[str, Result] = {}
     missing: list[RunSpec] = []
     for spec in runs:
-        result = store.run(spec.folder).result()
-        if result is not None and result.status == "finished":
+        if result := _finished(spec, store):
             finished[spec.folder] = result
         else:
             missing.append(spec)
     return finished, missing
+
+
+def _finished(spec: RunSpec, store: Store) -> Result | None:
+    result = store.run(spec.folder).result()
+    return result if result is not None and result.status == "finished" else None
 
 
 def _task_record(settings: TaskSpec, planned: Plan) -> dict[str, Any]:

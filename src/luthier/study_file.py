@@ -6,6 +6,7 @@ then be named in a study file, enters the JSON schema, the table of methods and 
 
 from __future__ import annotations
 
+import difflib
 import re
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
@@ -194,8 +195,10 @@ class RunSpec(Settings):
         )
 
     def score_key(self) -> str:
-        """The digest of all that the scores depend on."""
-        return digest([self.predict_key(), [metric.fingerprint() for metric in self.task.metrics]])
+        """The digest of all that the scores depend on, and of the point in the grid that they belong to: a baseline's
+        predictions are those of every model."""
+        metrics = [metric.fingerprint() for metric in self.task.metrics]
+        return digest([self.predict_key(), metrics, self.model.identity, self.task.task_name])
 
     @property
     def seeded(self) -> bool:
@@ -255,30 +258,35 @@ class StudySpec(Settings):
 
 _PROMPTING_WORDS = {cls.name for cls in PROMPTINGS}
 _METHOD_WORDS = {cls.name for cls in METHODS}
-_STAGE_KEYS = {"prompting", "method", "regulariser", "objective", "training"}
+_KEYS = {*Stage.model_fields, *Arm.model_fields, *TrainingSettings.model_fields}
 
 
 def _long_form(arm: Any, shared: Any) -> Any:
     """An arm as a user writes it -> its name and stages; what cannot be read is left for the validator to name."""
-    if isinstance(arm, Arm):
-        return arm
-    if isinstance(arm, str):
-        arm = {arm: {}}
+    arm = _keys_of_short_form(arm)
     if not isinstance(arm, Mapping):
         return arm
-    if len(arm) == 1:
-        ((word, settings),) = arm.items()
-        if word in _PROMPTING_WORDS:
-            arm = {"name": word, "prompting": {word: settings or {}}}
-        elif word in _METHOD_WORDS or word not in {*_STAGE_KEYS, *Arm.model_fields}:
-            arm = {"name": word, "method": {word: settings or {}}}
     stages = arm.get("stages")
     if stages is None:
         keys = {key: value for key, value in arm.items() if key != "name"}
         return {"name": arm.get("name") or _name(keys), "stages": [_stage(keys, shared)]}
     if not isinstance(stages, list | tuple):
         return arm
-    return {**arm, "stages": [_stage({"method": s} if isinstance(s, str) else s, shared) for s in stages]}
+    return {**arm, "stages": [_stage(_keys_of_short_form(stage), shared) for stage in stages]}
+
+
+def _keys_of_short_form(short: Any) -> Any:
+    """`lora`, or `lora: {rank: 8}`, as keys of the long form: `method: {lora: {rank: 8}}`."""
+    if isinstance(short, str):
+        short = {short: {}}
+    if not isinstance(short, Mapping) or len(short) != 1:
+        return short
+    ((word, settings),) = short.items()
+    if word in _KEYS:
+        return short
+    nearest = difflib.get_close_matches(str(word), [*_PROMPTING_WORDS, *_METHOD_WORDS], n=1, cutoff=0.5)
+    kind = "prompting" if set(nearest) & _PROMPTING_WORDS else "method"
+    return {kind: {word: settings or {}}}
 
 
 def _stage(keys: Any, shared: Any) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from functools import cached_property
 from typing import Any
@@ -41,6 +42,7 @@ class Workbench:
         trained, keys = self.spec.arm.trained, self.spec.train_keys()
         if self.adapted is not None and self._stages == stages - 1 and stages == len(trained):
             return  # just trained here
+        silence_libraries()
         self.listener(Progress(self.spec.folder, "load"))
         torch.manual_seed(self.spec.seed)
         model = self._base()
@@ -103,6 +105,15 @@ class Workbench:
         model = load_model(files)
         self._flat_attention = use_flat_attention(model)
         return model
+
+
+def silence_libraries() -> None:
+    """Keep the progress bars and deprecation notes of the libraries off the terminal: it shows the study."""
+    from transformers.utils import logging
+
+    logging.disable_progress_bar()
+    for category in (FutureWarning, UserWarning):
+        warnings.filterwarnings("ignore", category=category, module=r"(transformers|peft|lightning)\b")
 
 
 def encode(program: Program, renderer: Renderer, examples: Sequence[Example]) -> list[Encoded]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import signal
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -15,6 +16,8 @@ from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import Any
 
+from luthier.core.environment import gpu_count
+from luthier.core.errors import LuthierError
 from luthier.core.store import Store
 from luthier.core.types import Listener, Progress, Result
 from luthier.study_file import RunSpec
@@ -49,6 +52,9 @@ def run_all(
         device: `cpu` or `cuda`.
         given: the study file as the user wrote it.
         listener: told of every run's progress.
+
+    Raises:
+        LuthierError: what is wrong concerns all runs (the disk is full).
     """
     waiting = list(runs)
     results: dict[str, Result] = {}
@@ -71,6 +77,8 @@ def run_all(
                     store.run(spec.folder).finish(message)
                     listener(Progress(spec.folder, "failed"))
                     pool[slot] = _start(slot, store.root, threads, device, given)
+                if isinstance(message, LuthierError):
+                    raise message
                 if isinstance(message, Progress):
                     listener(message)
                 else:
@@ -118,12 +126,19 @@ def _start(slot: int, root: Path, threads: int, device: str, given: str) -> _Wor
     ours, theirs = context.Pipe()
     process = context.Process(target=_work, args=(theirs, slot, str(root), threads, device, given), daemon=True)
     values = {"OMP_NUM_THREADS": str(threads), "TOKENIZERS_PARALLELISM": "false"}
-    if device.startswith("cuda"):
-        values["CUDA_VISIBLE_DEVICES"] = str(slot)
-    with _environment(values):
+    with _environment({**values, **_own_gpu(slot, device)}):
         process.start()
     theirs.close()
     return _Worker(process, ours)
+
+
+def _own_gpu(slot: int, device: str) -> dict[str, str]:
+    """The variable that shows a worker one GPU alone, of those that the user lets us see; none where it names one."""
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES") or ",".join(str(gpu) for gpu in range(gpu_count()))
+    if device != "cuda" or not visible:
+        return {}
+    gpus = visible.split(",")
+    return {"CUDA_VISIBLE_DEVICES": gpus[slot % len(gpus)].strip()}
 
 
 @contextmanager
@@ -143,17 +158,21 @@ def _environment(values: dict[str, str]) -> Iterator[None]:
 
 def _work(pipe: Connection, slot: int, root: str, threads: int, device: str, given: str) -> None:
     """A worker's life: take a run, do it, send its events and its result; until the pipe closes."""
-    import signal
-
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to answer
     import torch
 
     from luthier.run import run
 
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to answer
     _pin(slot, threads)
     torch.set_num_threads(threads)
     store = Store(root)
     sent = 0.0
+
+    def tell(message: Progress | Result | LuthierError) -> None:
+        try:
+            pipe.send(message)
+        except OSError:  # the parent is gone: the run stays unfinished, and is taken up again
+            raise SystemExit(1) from None
 
     def listen(event: Progress) -> None:
         nonlocal sent
@@ -161,14 +180,17 @@ def _work(pipe: Connection, slot: int, root: str, threads: int, device: str, giv
         if often and time.monotonic() - sent < _SECONDS_BETWEEN_EVENTS:
             return
         sent = time.monotonic()
-        pipe.send(event)
+        tell(event)
 
     while True:
         try:
             spec: RunSpec = pipe.recv()
         except (EOFError, OSError):
             return
-        pipe.send(run(spec, store, device=device, given=given, listener=listen))
+        try:
+            tell(run(spec, store, device=device, given=given, listener=listen))
+        except LuthierError as error:
+            tell(error)
 
 
 def _pin(slot: int, threads: int) -> None:

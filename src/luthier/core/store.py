@@ -193,9 +193,9 @@ def write_text(path: Path, text: str) -> None:
     Raises:
         LuthierError: the disk is full (exit code 1); what stood at `path` is untouched.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
     beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         with open(beside, "w", encoding="utf-8") as file:
             file.write(text)
             file.flush()
@@ -224,7 +224,10 @@ def write_lines(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
 def read_lines(path: Path) -> list[dict[str, Any]]:
     """The rows that `write_lines` wrote; a last line cut short by a crash is left out."""
     rows = []
-    for line in path.read_text(encoding="utf-8").splitlines():
+    # Not splitlines(): a text may hold U+2028 or U+0085, which stand as themselves in JSON and end no line of it.
+    for line in path.read_text(encoding="utf-8").split("\n"):
+        if not line:
+            continue
         try:
             rows.append(json.loads(line))
         except json.JSONDecodeError:

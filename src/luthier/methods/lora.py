@@ -30,7 +30,8 @@ class LoRA(PeftMethod):
     dropout: float = Field(default=0.0, ge=0, lt=1)
     """Dropout before A (0, as in QLoRA's larger models, arXiv 2305.14314)."""
     targets: str | tuple[str, ...] = "all-linear"
-    """Which layers: `all-linear` (QLoRA found that all of them are needed to match full fine-tuning), or names."""
+    """Which layers: `all-linear` (QLoRA found that all of them are needed to match full fine-tuning), or one name or
+    several, such as `q_proj`."""
 
     def learning_rate(self, parameters: int) -> float:
         """3e-3 at 6M parameters (measured, docs/log.md), 2e-4 at 7B (QLoRA, arXiv 2305.14314, Table 9), on a log-log
@@ -40,10 +41,12 @@ class LoRA(PeftMethod):
     def peft_config(self, model: Any, tokenizer: Any) -> Any:
         from peft import LoraConfig, TaskType
 
+        # peft reads a single word as a regular expression over whole paths; here it is a name, as in a list.
+        named = [self.targets] if isinstance(self.targets, str) else list(self.targets)
         return LoraConfig(
             task_type=TaskType.CAUSAL_LM,
             r=self.rank,
             lora_alpha=self.alpha or 2 * self.rank,
             lora_dropout=self.dropout,
-            target_modules=self.targets if isinstance(self.targets, str) else list(self.targets),
+            target_modules="all-linear" if named == ["all-linear"] else named,
         )

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from luthier.core.errors import LuthierError
 from luthier.core.settings import Named
 
 if TYPE_CHECKING:
@@ -77,7 +78,14 @@ class PeftMethod(Method):
     def attach(self, model: Any, tokenizer: Any) -> Any:
         from peft import get_peft_model
 
-        return get_peft_model(model, self.peft_config(model, tokenizer))
+        try:
+            return get_peft_model(model, self.peft_config(model, tokenizer))
+        except ValueError as error:  # layers that the model does not have, mostly
+            raise LuthierError(
+                f"{self.label()} does not fit this model: {str(error).splitlines()[0]}",
+                where=self.name,
+                mend="mend its settings; names of layers are those of the model's own modules",
+            ) from None
 
     def load(self, model: Any, folder: Path) -> Any:
         from peft import PeftModel

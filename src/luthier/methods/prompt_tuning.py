@@ -7,9 +7,8 @@ from __future__ import annotations
 
 from typing import Any, ClassVar, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
-from luthier.core.errors import LuthierError
 from luthier.methods.method import PeftMethod
 
 
@@ -29,6 +28,12 @@ class PromptTuning(PeftMethod):
     text: str | None = None
     """The text to start from, repeated or cut to `virtual_tokens`; needed for `initialise: text`."""
 
+    @model_validator(mode="after")
+    def _text_goes_with_its_start(self) -> PromptTuning:
+        if (self.initialise == "text") != bool(self.text):
+            raise ValueError("`text` and `initialise: text` go together: give both, or neither")
+        return self
+
     @property
     def added_positions(self) -> int:
         return self.virtual_tokens
@@ -40,12 +45,6 @@ class PromptTuning(PeftMethod):
     def peft_config(self, model: Any, tokenizer: Any) -> Any:
         from peft import PromptTuningConfig, PromptTuningInit, TaskType
 
-        if self.initialise == "text" and not self.text:
-            raise LuthierError(
-                "prompt_tuning: initialise is `text`, but no text is given",
-                where="prompt_tuning.text",
-                mend='add `text: "..."`, or take `initialise: vocabulary`',
-            )
         start = {
             "vocabulary": PromptTuningInit.SAMPLE_VOCAB,
             "random": PromptTuningInit.RANDOM,

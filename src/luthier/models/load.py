@@ -184,12 +184,12 @@ def check_device(device: str) -> str:
     Raises:
         LuthierError: a GPU that is not there, or no such kind of device.
     """
+    if device == "cpu":
+        return device  # without seconds of imports
     import torch
 
     if device == "auto":
         return "cuda" if torch.cuda.is_available() else "cpu"
-    if device == "cpu":
-        return device
     match = re.fullmatch(r"cuda(?::(\d+))?", device)
     if match is None:
         raise LuthierError(f"{device}: no such device", mend="one of auto, cpu, cuda, cuda:0 ...")

@@ -97,7 +97,7 @@ class PackedData:
         rows = [
             np.asarray(tokens[start : start + self.context + 1], dtype=np.int64)
             for tokens in self.held_out
-            for start in range(0, len(tokens) - self.context - 1, self.context)
+            for start in range(0, len(tokens) - self.context, self.context)
         ]
         return self._batches(rows)
 

@@ -33,7 +33,7 @@ class Generator(Protocol):
         self, requests: Sequence[Request], choices: Sequence[tuple[str, ...]]
     ) -> list[ChoicePrediction]: ...
 
-    def fits(self, conversation: Conversation, answer_tokens: int) -> bool: ...
+    def fits(self, conversation: Conversation, answer_tokens: int, answers: Sequence[str] = ()) -> bool: ...
 
 
 class Program(ABC):
@@ -56,10 +56,16 @@ class Program(ABC):
         """
         assert generator is not None
 
-        def fits(conversation: Conversation) -> bool:
-            return generator.fits(conversation, sampling.max_new_tokens)
+        asked = generator
 
-        requests = [Request(example.id, self.conversation(example, fits)) for example in examples]
+        def request(example: Example) -> Request:
+            candidates = (example.choices or example.references) if "choices" in kinds else ()
+            room = sampling.max_new_tokens if "text" in kinds else 1
+            return Request(
+                example.id, self.conversation(example, lambda messages: asked.fits(messages, room, candidates))
+            )
+
+        requests = [request(example) for example in examples]
         predictions: list[Prediction] = []
         if "text" in kinds:
             predictions += generator.generate(requests, sampling)

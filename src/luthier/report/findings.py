@@ -111,6 +111,40 @@ class ArmSummary:
 
 
 @dataclass(frozen=True)
+class Warned:
+    """One thing that runs warned of, or that their scores lack.
+
+    Attributes:
+        text: as the first of the runs put it.
+        arms: that it came from.
+        seeds: that it came from.
+        alike: whether the other seeds' text differs from the first one's, in numbers alone.
+        marked: whether the arms are marked in tables; not so for what speaks of the examples rather than of the arm.
+    """
+
+    text: str
+    arms: tuple[str, ...]
+    seeds: tuple[int, ...]
+    alike: bool = False
+    marked: bool = True
+
+    @property
+    def short(self) -> str:
+        """What it says before its colon, where that is short: the mark in a table."""
+        opening, colon, _ = self.text.partition(":")
+        return opening if colon and len(opening) <= 24 else "warning"
+
+    @property
+    def words(self) -> str:
+        """One line: who, which seeds, what."""
+        first, *others = map(str, self.seeds)
+        who = ", ".join(self.arms)
+        if self.alike and others:
+            return f"{who} (seed {first}): {self.text}; much the same with {_seeds(others)}"
+        return f"{who} ({_seeds([first, *others])}): {self.text}"
+
+
+@dataclass(frozen=True)
 class Group:
     """The arms that can be compared: one task, one model.
 
@@ -118,6 +152,7 @@ class Group:
         arms: in the study's order, the trivial baselines last.
         measures: in the order to show; only those that some arm was scored on. The primary one is first.
         lead: the best arm against the runner-up on the primary measure, where there are two.
+        warnings: of its runs.
     """
 
     task: str
@@ -128,6 +163,7 @@ class Group:
     reference: str
     arms: tuple[ArmSummary, ...]
     lead: Comparison | None
+    warnings: tuple[Warned, ...] = ()
 
     @property
     def contenders(self) -> tuple[ArmSummary, ...]:
@@ -145,10 +181,29 @@ class Group:
         ranked = rank(self.contenders, self.primary, self.primary in self.lower_is_better)
         return ranked[0] if ranked else None
 
+    @property
+    def beaten(self) -> tuple[ArmSummary, ...]:
+        """The trivial baselines that beat every arm on the primary measure, by intervals that leave zero out."""
+        scored = [arm for arm in self.contenders if self.primary in arm.scores]
+
+        def beats(baseline: ArmSummary) -> bool:
+            found = [arm.against.get(baseline.arm, {}).get(self.primary) for arm in scored]
+            return bool(found) and all(one is not None and one.better is False for one in found)
+
+        return tuple(baseline for baseline in self.baselines if beats(baseline))
+
+    def marks(self, arm: ArmSummary) -> list[str]:
+        """What the arm's runs warned of, in a word or two each."""
+        return list(dict.fromkeys(one.short for one in self.warnings if one.marked and arm.arm in one.arms))
+
     def main_measures(self, room: int) -> list[str]:
-        """So many measures in the order to show: the primary one, the likelihood (it separates arms), the next."""
-        preferred = sorted(self.measures, key=lambda measure: (measure != self.primary, measure != "nll"))
-        return [measure for measure in self.measures if measure in preferred[:room]]
+        """At most so many measures in the order to show: the primary one, the likelihood (it separates arms), the next.
+
+        Sides of a measure (precision, recall) and a corpus's own figures are not among them, but for the primary one.
+        """
+        main = [measure for measure in self.measures if measure == self.primary or not _is_side(measure)]
+        preferred = sorted(main, key=lambda measure: (measure != self.primary, measure != "nll"))
+        return [measure for measure in main if measure in preferred[:room]]
 
     def difference(self, arm: ArmSummary, measure: str | None = None) -> Comparison | None:
         """The arm against the reference, on the primary measure unless another is named."""
@@ -173,7 +228,6 @@ class Summary:
     Attributes:
         study: `study.json` as it stands.
         unfinished: names of runs that the study has and that have no result yet.
-        warnings: text -> the arms that it came from (empty for the study itself).
         mixed: what differs between the runs' environments (library versions), with the values met.
     """
 
@@ -181,7 +235,6 @@ class Summary:
     groups: tuple[Group, ...]
     failures: tuple[Failure, ...]
     unfinished: tuple[str, ...]
-    warnings: Mapping[str, tuple[str, ...]]
     mixed: Mapping[str, tuple[str, ...]]
 
     @property
@@ -194,3 +247,11 @@ def rank(arms: Sequence[ArmSummary], measure: str, lower_is_better: bool) -> lis
     """The arms that have the measure, best mean first."""
     scored = [arm for arm in arms if measure in arm.scores]
     return sorted(scored, key=lambda arm: arm.scores[measure].mean * (1 if lower_is_better else -1))
+
+
+def _is_side(measure: str) -> bool:
+    return measure.startswith("corpus_") or measure.endswith(("_precision", "_recall"))
+
+
+def _seeds(seeds: Sequence[str]) -> str:
+    return f"seed{'s' if len(seeds) > 1 else ''} {', '.join(seeds)}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from luthier.report.findings import Comparison, Estimate
+from luthier.report.findings import ArmSummary, Comparison, Estimate
 
 MISSING = "–"
 """What stands where there is no number: unscored is not zero."""
@@ -86,3 +86,13 @@ def size(value: float) -> str:
             scaled = value / unit
             return f"{scaled:.1f} {name}" if scaled < 9.95 else f"{scaled:.0f} {name}"
     return f"{value:.0f} B"
+
+
+def training_time(arm: ArmSummary) -> str:
+    """`41 s`, or a dash where nothing was trained."""
+    return seconds(arm.cost.train_seconds or None)
+
+
+def peak_memory(arm: ArmSummary) -> str:
+    """`720 MB`, or a dash where it was not measured, or was that of the process alone: a baseline asks no model."""
+    return MISSING if arm.baseline or not arm.cost.peak_bytes else size(arm.cost.peak_bytes)

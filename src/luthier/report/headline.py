@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from luthier.report import formats
-from luthier.report.findings import ArmSummary, Comparison, Group, Summary
+from luthier.report.findings import ArmSummary, Comparison, Group, Summary, rank
 
 SEEDS_FOR_A_RANKING = 3
 """Under so many seeds the spread between seeds is not known well enough to rank arms."""
@@ -20,11 +20,15 @@ def headline(summary: Summary) -> str:
 
 
 def group_headline(group: Group) -> list[str]:
-    """One sentence each: the best arm, its difference to the reference, the runner-up, the baselines, the seeds."""
+    """One sentence each: the best arm, its difference to the reference, the runner-up, the baselines, the seeds.
+
+    Where a trivial baseline beats every arm, that comes first: it is what a reader must know.
+    """
     best = group.best
     if best is None:
         return [f"No arm was scored on {group.primary}: every run failed or is unfinished."]
     sentences = [
+        *_beaten(group, best),
         _best(group, best),
         _against_reference(group, best),
         _against_runner_up(group),
@@ -33,14 +37,25 @@ def group_headline(group: Group) -> list[str]:
     return [sentence for sentence in [*sentences, _seeds(group), _failed(group)] if sentence]
 
 
+def _beaten(group: Group, best: ArmSummary) -> list[str]:
+    if not group.beaten:
+        return []
+    first, *others = rank(group.beaten, group.primary, group.primary in group.lower_is_better)
+    ours, theirs = (formats.score(arm.scores[group.primary].mean) for arm in (best, first))
+    text = f"{first.arm}, which asks no model, has a mean {group.primary} of {theirs}; the best arm has {ours}."
+    if others:
+        verb = "beat" if len(others) > 1 else "beats"
+        text += f" {' and '.join(_with_mean(group, arm) for arm in others)} {verb} every arm too."
+    return ["A trivial baseline beats every arm: none has learnt the task well enough to be of use.", text]
+
+
 def _best(group: Group, best: ArmSummary) -> str:
     found = best.scores[group.primary]
     interval = f"95% interval {formats.bounds(found)}, " if formats.bounds(found) else ""
     kind = "lowest" if group.primary in group.lower_is_better else "highest"
     examples, seeds = _plural(found.n, "test example"), _plural(len(best.seeds), "seed")
-    return (
-        f"{best.arm} has the {kind} mean {group.primary}: {formats.score(found.mean)} ({interval}{examples}, {seeds})."
-    )
+    who = f"Of the arms, {best.arm}" if group.beaten else best.arm
+    return f"{who} has the {kind} mean {group.primary}: {formats.score(found.mean)} ({interval}{examples}, {seeds})."
 
 
 def _against_reference(group: Group, best: ArmSummary) -> str:
@@ -79,22 +94,26 @@ def _gap(lead: Comparison) -> str:
 
 
 def _baselines(group: Group, best: ArmSummary) -> str:
-    scored = [arm for arm in group.baselines if group.primary in arm.scores]
+    scored = [arm for arm in group.baselines if group.primary in arm.scores and arm not in group.beaten]
     if not scored:
         return ""
     ahead, level = [], []
     for arm in scored:
         comparison = best.against.get(arm.arm, {}).get(group.primary)
-        text = f"{arm.arm} ({formats.score(arm.scores[group.primary].mean)})"
         if comparison is not None and comparison.better is False:
-            ahead.append(text)
+            ahead.append(_with_mean(group, arm))
         elif comparison is None or comparison.better is None:
-            level.append(text)
+            level.append(_with_mean(group, arm))
     if ahead:
         return f"A trivial baseline beats it: {', '.join(ahead)}."
     if level:
         return f"It is not told apart from a trivial baseline: {', '.join(level)}."
-    return f"It is better than every trivial baseline here: {', '.join(arm.arm for arm in scored)}."
+    others = "the other trivial baselines" if group.beaten else "every trivial baseline here"
+    return f"It is better than {others}: {', '.join(arm.arm for arm in scored)}."
+
+
+def _with_mean(group: Group, arm: ArmSummary) -> str:
+    return f"{arm.arm} ({formats.score(arm.scores[group.primary].mean)})"
 
 
 def _seeds(group: Group) -> str:

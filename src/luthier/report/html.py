@@ -73,30 +73,45 @@ def _group(summary: Summary, store: Store, group: Group) -> dict[str, Any]:
             if any(measure in arm.scores for arm in group.arms)
         ],
         "scored": [arm.arm for arm in group.arms if group.primary in arm.scores],
-        "costs": [
-            pictures.quality_against(group, cost)
-            for cost in ("trainable_parameters", "train_seconds", "peak_bytes")
-            if group.best is not None
-        ],
+        **_costs(group),
         "trained": [arm.arm for arm in group.contenders if any(run.result.train_key for run in arm.finished)],
-        "curves": _curves(store, group),
+        **_curves(store, group),
         "examples": side_by_side(store, group, task.get("examples", {})),
     }
 
 
-def _curves(store: Store, group: Group) -> list[pictures.Picture]:
+def _costs(group: Group) -> dict[str, Any]:
+    """The primary measure against each cost, and why a picture is left out."""
+    scored = [arm for arm in group.contenders if group.primary in arm.scores]
+    drawn, missing = [], []
+    for cost, why in (
+        ("trainable_parameters", "no arm here trains any"),
+        ("train_seconds", "no arm here trains"),
+        ("peak_bytes", "it was not measured"),
+    ):
+        if any(getattr(arm.cost, cost) for arm in scored):
+            drawn.append(pictures.quality_against(group, cost))
+        elif scored:
+            missing.append(f"{group.primary} against {pictures.cost_name(cost)}: {why}")
+    return {"costs": drawn, "costs_left_out": missing}
+
+
+def _curves(store: Store, group: Group) -> dict[str, Any]:
+    """Training and validation losses over the steps, and why a picture is left out."""
     logs = {
         arm.arm: [
             store.step("train", run.result.train_key).training_log() for run in arm.finished if run.result.train_key
         ]
         for arm in group.contenders
     }
-    drawn = []
+    drawn, missing = [], []
     for key, name in (("loss", "Training loss"), ("validation_loss", "Validation loss")):
         curves = {arm.arm: found for arm in group.contenders if (found := pictures.curves_of(logs[arm.arm], key))}
-        if curves:
+        if any(len(curve) > 1 for found in curves.values() for curve in found):
             drawn.append(pictures.training_curve(group, curves, name))
-    return drawn
+        elif any(logs.values()):
+            missing.append(f"{name}: it was taken at fewer than two steps")
+    return {"curves": drawn, "curves_left_out": missing}
 
 
 def _skipped(summary: Summary) -> list[tuple[str, str]]:

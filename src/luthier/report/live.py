@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
 
 from rich.box import SIMPLE_HEAD
-from rich.console import Console, Group
+from rich.console import Console, Group, JustifyMethod, RenderableType
 from rich.live import Live
 from rich.progress_bar import ProgressBar
 from rich.table import Table
@@ -17,20 +18,23 @@ from rich.text import Text
 
 from luthier.core.types import Progress
 from luthier.report import formats
-from luthier.report.remaining import Track, seconds_left
+from luthier.report.remaining import Track, seconds_left, seconds_left_of_each
 
 _ENDS = ("done", "failed")
+_BAR, _NOW = "", "now"
+_LEAST_NOW = 14
+"""Columns are left out before what goes on now has less room, in characters."""
 
 
 class LiveTable:
     """A context manager that hears the `Progress` of all runs, from any thread.
 
-    On a terminal: one line an arm with its runs' phases, a bar, the loss and the scores so far, and what is left. Where
-    the console is no terminal: one plain line a finished tenth of a phase, no control codes.
+    On a terminal: one line an arm with its runs' phases, a bar, the loss and the score so far, and what is left. Where
+    the console is no terminal: one plain line a phase and a quarter of a training, no control codes.
 
     Args:
-        runs: the names that will stand in `Progress.run`, in the study's order; the arm is the name without its digest
-            and seed (`lora-1f..-s0` and `lora-s0` are of `lora`).
+        runs: the names that will stand in `Progress.run`, in the study's order: arm, perhaps digest, and seed
+            (`lora-0123456789abcdef-s0`), which is shown as `lora s0`.
         workers: how many runs go on at once.
         primary: the measure to show of finished runs, from the `values` of their `done`.
         console: where to show it; standard output by default.
@@ -47,13 +51,15 @@ class LiveTable:
         clock: Callable[[], float] = time.monotonic,
     ):
         self._tracks = {name: Track(name, arm_of(name)) for name in runs}
+        self._labels = labels(runs)
         self._workers = workers
         self._primary = primary
         self._console = console or Console()
         self._clock = clock
         self._losses: dict[str, float] = {}
+        self._validation: dict[str, float] = {}
         self._scores: dict[str, float] = {}
-        self._said: set[tuple[str, str, int, int]] = set()
+        self._told: dict[str, tuple[str, int]] = {}
         self._lock = threading.RLock()
         self._live: Live | None = None
         if self._console.is_terminal and not self._console.is_dumb_terminal:
@@ -90,23 +96,33 @@ class LiveTable:
         if event.phase != "validate":  # a part of training, whose step goes on counting
             track.step, track.total = event.step, event.total
         track.phase = event.phase
-        if "loss" in event.values:
-            self._losses[track.name] = event.values["loss"]
+        for name, kept in (("loss", self._losses), ("validation_loss", self._validation)):
+            if name in event.values:
+                kept[track.name] = event.values[name]
 
     def _say(self, track: Track, event: Progress) -> None:
-        """One line, unless this tenth of the phase was told already."""
-        tenth = 10 * event.step // event.total if event.total else 0
-        training = track.step if event.phase == "validate" else 0
-        key = (event.run, event.phase, tenth, training)
-        if key in self._said:
+        """One line, unless it was told already: each phase as it begins, a training by its quarters, and the end."""
+        told = self._told.get(event.run)
+        quarter = 4 * event.step // event.total if event.phase == "train" and event.total else 0
+        again = event.phase == "load" and told is not None  # a second look at the weights is no news
+        if event.phase in ("validate", "score") or again or told == (event.phase, quarter):
             return
-        self._said.add(key)
-        steps = f" {event.step}/{event.total}" if event.total else ""
-        values = "".join(f"  {name} {_value(name, value)}" for name, value in event.values.items())
-        ended = event.phase in _ENDS and track.started is not None
-        took = f"  took {formats.seconds(track.seconds(self._clock()))}" if ended else ""
-        self._console.file.write(f"{event.run}  {event.phase}{steps}{values}{took}  ({self._left()})\n")
+        self._told[event.run] = (event.phase, quarter)
+        line = f"{self._labels.get(event.run, event.run)}  {self._happened(track, event)}  ({self._left()})"
+        self._console.file.write(line + "\n")
         self._console.file.flush()
+
+    def _happened(self, track: Track, event: Progress) -> str:
+        phase = "kept" if event.phase == "done" and track.started is None else event.phase
+        parts = [f"{phase} {event.step}/{event.total}" if phase == "train" and event.total else phase]
+        if event.phase == "train":
+            known = (("loss", self._losses), ("validation", self._validation))
+            parts += [f"{name} {formats.score(kept[track.name])}" for name, kept in known if track.name in kept]
+        if event.phase == "done" and track.name in self._scores:
+            parts.append(f"{self._primary} {formats.score(self._scores[track.name])}")
+        if event.phase in _ENDS and track.started is not None:
+            parts.append(f"took {formats.seconds(track.seconds(self._clock()))}")
+        return "  ".join(parts)
 
     def _left(self) -> str:
         tracks = list(self._tracks.values())
@@ -120,33 +136,46 @@ class LiveTable:
     def table(self) -> Group:
         """What a terminal shows now."""
         with self._lock:
-            table = Table(box=SIMPLE_HEAD, pad_edge=False, show_edge=False)
-            table.add_column("arm", no_wrap=True, overflow="ellipsis", max_width=20)
-            table.add_column("runs", justify="right", no_wrap=True)
-            table.add_column("now", no_wrap=True, overflow="ellipsis", min_width=16)
-            table.add_column("", width=16)
-            table.add_column("loss", justify="right", no_wrap=True)
-            table.add_column(self._primary or "score", justify="right", no_wrap=True)
-            for arm in dict.fromkeys(track.arm for track in self._tracks.values()):
-                self._add_row(table, arm)
+            tracks = list(self._tracks.values())
+            arms = list(dict.fromkeys(track.arm for track in tracks))
+            score = self._primary or "score"
+            widths = {"arm": min(18, max(map(len, arms))), "runs": 5, _BAR: 10, _NOW: 0, "loss": 6}
+            widths |= {score: max(6, len(score)), "to go": 7}
+            for dispensable in ("runs", _BAR, "loss"):
+                if self._room(widths) < _LEAST_NOW:
+                    del widths[dispensable]
+            widths[_NOW] = max(_LEAST_NOW, self._room(widths))
+            table = Table(box=SIMPLE_HEAD, pad_edge=False, show_edge=False, padding=(0, 1, 0, 0))
+            for name, width in widths.items():
+                side: JustifyMethod = "left" if name in ("arm", _BAR, _NOW) else "right"
+                table.add_column(name, justify=side, width=width, no_wrap=True, overflow="ellipsis")
+            left = seconds_left_of_each(tracks, self._clock())
+            for arm in arms:
+                cells = self._cells([track for track in tracks if track.arm == arm], left)
+                table.add_row(*(cells[name if name != score else "score"] for name in widths))
             return Group(table, Text(self._left(), style="dim"))
 
-    def _add_row(self, table: Table, arm: str) -> None:
-        tracks = [track for track in self._tracks.values() if track.arm == arm]
+    def _room(self, widths: Mapping[str, int]) -> int:
+        """What is left of the terminal's width for what goes on now."""
+        return self._console.width - sum(width + 2 for name, width in widths.items() if name != _NOW)
+
+    def _cells(self, tracks: Sequence[Track], left: Mapping[str, float] | None) -> dict[str, RenderableType]:
+        """An arm's row, by column."""
         ended = [track for track in tracks if track.ended is not None]
         running = [track for track in tracks if track.ended is None and track.started is not None]
         failed = sum(track.failed for track in tracks)
-        phases = [f"{track.phase} {track.step}/{track.total}" if track.total else track.phase for track in running]
-        now = " · ".join(phases) or ("waits" if len(ended) < len(tracks) else "done")
-        done = sum(track.fraction() for track in tracks) / len(tracks)
-        table.add_row(
-            Text(arm),
-            f"{len(ended)}/{len(tracks)}",
-            Text(f"{now}, {failed} failed" if failed else now, style="red" if failed else "dim" if not running else ""),
-            ProgressBar(total=1.0, completed=done, width=16),
-            _mean(self._losses, running or tracks),
-            _mean(self._scores, tracks),
-        )
+        waits = "waits" if len(ended) < len(tracks) else "done" if failed < len(tracks) else ""
+        told = [_phases(running) or waits, f"{failed} failed" if failed else ""]
+        to_go = [left[track.name] for track in tracks if track.ended is None] if left is not None else []
+        return {
+            "arm": Text(tracks[0].arm),
+            "runs": f"{len(ended)}/{len(tracks)}",
+            _BAR: ProgressBar(total=1.0, completed=sum(track.fraction() for track in tracks) / len(tracks), width=10),
+            _NOW: Text(", ".join(filter(None, told)), style="red" if failed else "dim" if not running else ""),
+            "loss": _mean(self._losses, running or tracks),
+            "score": _mean(self._scores, tracks),
+            "to go": formats.seconds(sum(to_go)) if to_go else "",
+        }
 
 
 def arm_of(run: str) -> str:
@@ -154,12 +183,28 @@ def arm_of(run: str) -> str:
     return re.sub(r"(-[0-9a-f]{16})?-s\d+$", "", run)
 
 
+def labels(runs: Sequence[str]) -> dict[str, str]:
+    """Each run's short name, `lora s0`; the digest's first digits follow where two would be called the same."""
+    found = {}
+    for run in runs:
+        parts = re.fullmatch(r"(.+?)(?:-([0-9a-f]{16}))?-(s\d+)", run)
+        found[run] = (f"{parts[1]} {parts[3]}", (parts[2] or "")[:4]) if parts else (run, "")
+    met = Counter(short for short, _ in found.values())
+    return {run: f"{short} {digits}".strip() if met[short] > 1 else short for run, (short, digits) in found.items()}
+
+
+def _phases(running: Sequence[Track]) -> str:
+    """`train 120/600`; of several runs the percentages: `train 20% 15%, load`."""
+    if len(running) == 1:
+        (track,) = running
+        return f"{track.phase} {track.step}/{track.total}" if track.total else track.phase
+    parts: dict[str, str] = {}
+    for track in running:
+        part = f" {100 * track.step // track.total}%" if track.total else ""
+        parts[track.phase] = parts.get(track.phase, track.phase) + part
+    return ", ".join(parts.values())
+
+
 def _mean(values: dict[str, float], tracks: Sequence[Track]) -> str:
     known = [values[track.name] for track in tracks if track.name in values]
     return formats.score(sum(known) / len(known)) if known else ""
-
-
-def _value(name: str, value: float) -> str:
-    if name == "learning_rate":
-        return f"{value:.3g}"
-    return f"{value:,.0f}" if abs(value) >= 100 else formats.score(value)

@@ -6,6 +6,8 @@ from luthier.report import formats
 from luthier.report.findings import ArmSummary, Group, Summary
 from luthier.report.headline import group_headline
 
+_SHOWN_MEASURES = 4
+
 
 def markdown(summary: Summary) -> str:
     """The whole text; everything that a user or a model wrote is escaped."""
@@ -16,40 +18,43 @@ def markdown(summary: Summary) -> str:
     for group in summary.groups:
         opening = _escape(" ".join(group_headline(group)))
         lines += [f"## {_escape(group.task)} on {_escape(group.model)}", "", opening, ""]
-        lines += [*_table(group), ""]
-        lower = [measure for measure in group.measures if measure in group.lower_is_better]
+        measures = group.main_measures(_SHOWN_MEASURES)
+        lines += [*_table(group, measures), ""]
+        lower = [measure for measure in measures if measure in group.lower_is_better]
         note = f"In brackets: 95% intervals over seeds and test examples. Differences are to {group.reference}."
-        lines += [_escape(note + (f" Lower is better: {', '.join(lower)}." if lower else "")), ""]
+        note += f" Lower is better: {', '.join(lower)}." if lower else ""
+        note += f" All {len(group.measures)} measures: results.json." if len(measures) < len(group.measures) else ""
+        lines += [_escape(note), ""]
+        lines += [*(f"- {_escape(f'Warning: {warned.words}')}" for warned in group.warnings), ""] * bool(group.warnings)
     if summary.failures:
         lines += ["## Failed", ""]
         for failure in summary.failures:
             seeds = ", ".join(map(str, failure.seeds))
             lines.append(f"- {_escape(failure.arm)} (seed {seeds}): {_escape(failure.error)}")
         lines.append("")
-    warnings = [f"{text} ({', '.join(arms)})" for text, arms in summary.warnings.items()]
-    warnings += [f"runs of mixed versions: {name} {', '.join(versions)}" for name, versions in summary.mixed.items()]
+    warnings = [f"runs of mixed versions: {name} {', '.join(versions)}" for name, versions in summary.mixed.items()]
     warnings += [f"unfinished: {name}" for name in summary.unfinished]
     if warnings:
         lines += ["## Warnings", "", *(f"- {_escape(text)}" for text in warnings), ""]
     return "\n".join([*lines, "## Run it again", "", f"    {study['command']}", ""])
 
 
-def _table(group: Group) -> list[str]:
-    titles = ["arm", *group.measures, "difference", "p (Holm)", "trained", "training time", "peak memory", "runs"]
-    rows = [_row(group, arm) for arm in group.arms]
+def _table(group: Group, measures: list[str]) -> list[str]:
+    titles = ["arm", *measures, "difference", "p (Holm)", "trained", "training time", "peak memory", "runs"]
+    rows = [_row(group, arm, measures) for arm in group.arms]
     return ["| " + " | ".join(map(_escape, cells)) + " |" for cells in (titles, ["---"] * len(titles), *rows)]
 
 
-def _row(group: Group, arm: ArmSummary) -> list[str]:
-    difference, cost = group.difference(arm), arm.cost
+def _row(group: Group, arm: ArmSummary, measures: list[str]) -> list[str]:
+    difference = group.difference(arm)
     return [
         arm.arm + (" (baseline)" if arm.baseline else ""),
-        *(formats.estimate(arm.scores.get(measure)) for measure in group.measures),
+        *(formats.estimate(arm.scores.get(measure)) for measure in measures),
         "reference" if arm.arm == group.reference else formats.comparison(difference),
         formats.p_value(difference.p_holm if difference else None),
-        formats.count(cost.trainable_parameters) if arm.finished else formats.MISSING,
-        formats.seconds(cost.train_seconds or None),
-        formats.size(cost.peak_bytes) if cost.peak_bytes else formats.MISSING,
+        formats.count(arm.cost.trainable_parameters) if arm.finished else formats.MISSING,
+        formats.training_time(arm),
+        formats.peak_memory(arm),
         f"{len(arm.finished)} of {len(arm.runs)}",
     ]
 

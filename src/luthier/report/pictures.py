@@ -82,7 +82,7 @@ def forest(group: Group, measure: str) -> Picture:
 
     name = f"{measure}, mean and 95% interval" + (" (lower is better)" if lower else "")
     said = "; ".join(f"{arm.arm} {formats.estimate(arm.scores[measure])}" for arm in arms)
-    return Picture(name, _svg(draw, 4.2, 0.45 + 0.34 * len(arms), said=f"{name}: {said}"))
+    return Picture(name, _svg(draw, 4.8, 0.45 + 0.34 * len(arms), said=f"{name}: {said}"))
 
 
 def quality_against(group: Group, cost: str) -> Picture:
@@ -135,6 +135,11 @@ def quality_against(group: Group, cost: str) -> Picture:
     return Picture(title, _svg(draw, 3.6, 2.6, said=f"{title}: {said}"))
 
 
+def cost_name(cost: str) -> str:
+    """What a field of `Cost` is called on the page."""
+    return _COSTS[cost][0]
+
+
 def training_curve(group: Group, curves: dict[str, list[Curve]], name: str) -> Picture:
     """A loss over the steps: every seed faint, the mean over the seeds (smoothed where it is noisy) bold."""
     drawn = looks(group)
@@ -155,7 +160,7 @@ def training_curve(group: Group, curves: dict[str, list[Curve]], name: str) -> P
     last = {arm: float(_mean_curve(seeds)[1][-1]) for arm, seeds in curves.items()}
     ends = "; ".join(f"{arm} ends at {formats.score(value)}" for arm, value in last.items())
     title = f"{name} over the steps"
-    return Picture(title, _svg(draw, 4.2, 2.9, said=f"{title}: {ends}"))
+    return Picture(title, _svg(draw, 4.8, 2.9, said=f"{title}: {ends}"))
 
 
 def mark(look: Look) -> str:

@@ -43,7 +43,13 @@ class Track:
 
 
 def seconds_left(tracks: Sequence[Track], now: float, workers: int) -> float | None:
-    """The study's seconds left, or None while nothing tells.
+    """The study's seconds left, or None while nothing tells."""
+    left = seconds_left_of_each(tracks, now)
+    return max(sum(left.values()) / workers, max(left.values(), default=0.0)) if left is not None else None
+
+
+def seconds_left_of_each(tracks: Sequence[Track], now: float) -> dict[str, float] | None:
+    """By name, the seconds that each run which has not ended will still take, or None while nothing tells.
 
     A run takes as long as the finished runs of its arm took (mean); else as long as a running one of its arm will, to
     judge by its fraction done; else as long as the mean of the arms that are known.
@@ -52,12 +58,8 @@ def seconds_left(tracks: Sequence[Track], now: float, workers: int) -> float | N
     known = {arm: length for arm in arms if (length := _length(arm, tracks, now)) is not None}
     if not known:
         return None
-    left = []
-    for track in tracks:
-        if track.ended is None:
-            length = known.get(track.arm, _mean(known.values()))
-            left.append(max(0.0, length - track.seconds(now)) if track.started is not None else length)
-    return max(sum(left) / workers, max(left, default=0.0))
+    lengths = {track.name: known.get(track.arm, _mean(known.values())) for track in tracks if track.ended is None}
+    return {track.name: max(0.0, lengths[track.name] - track.seconds(now)) for track in tracks if track.name in lengths}
 
 
 def _length(arm: str, tracks: Sequence[Track], now: float) -> float | None:

@@ -7,6 +7,7 @@ were scored on, paired by example id. The statistics themselves are `luthier.cor
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -17,7 +18,7 @@ from numpy.typing import NDArray
 from luthier.core.statistics import holm, mean_interval, paired_difference
 from luthier.core.store import RunFolder, Store
 from luthier.core.types import Cost
-from luthier.report.findings import ArmSummary, Comparison, Estimate, Failure, Group, Run, Summary, rank
+from luthier.report.findings import ArmSummary, Comparison, Estimate, Failure, Group, Run, Summary, Warned, rank
 
 _NO_REASON = "no reason was recorded"
 
@@ -34,17 +35,11 @@ def summarise(store: Store) -> Summary:
     runs = [run for _, run in loaded if run is not None]
     models = list(dict.fromkeys(run.result.model for run in runs))
     groups = [_group(study, task, model, runs) for task in study["tasks"] for model in models]
-    warnings = _warnings(runs)
-    for group in groups:
-        for arm in group.arms:
-            for text in _unscored(arm):
-                warnings[text] = (*warnings.get(text, ()), arm.arm)
     return Summary(
         study=study,
         groups=tuple(group for group in groups if group.arms),
         failures=_failures(runs),
         unfinished=tuple(folder.name for folder, run in loaded if run is None),
-        warnings=warnings,
         mixed=_mixed([folder for folder, run in loaded if run is not None]),
     )
 
@@ -70,13 +65,13 @@ def _group(study: Mapping[str, Any], task: Mapping[str, Any], model: str, runs: 
     arms = [_arm(group) for group in by_arm.values()]
     arms.sort(key=lambda arm: arm.baseline)
     primary, reference = task["primary"], study["reference"]
-    lower = frozenset(task.get("lower_is_better", ()))
+    lower = frozenset(name for lower in task.get("lower_is_better", ()) for name in (lower, f"corpus_{lower}"))
     arms = _correct([_compared(arm, arms, reference, primary, lower) for arm in arms], reference, primary)
     ranked = rank([arm for arm in arms if not arm.baseline], primary, primary in lower)
     lead = _compare(ranked[0], ranked[1], primary, lower) if len(ranked) > 1 else None
     order = list(dict.fromkeys([primary, *task["measures"], *(name for arm in arms for name in arm.scores)]))
     measures = tuple(name for name in order if name == primary or any(name in arm.scores for arm in arms))
-    return Group(task["name"], model, primary, measures, lower, reference, tuple(arms), lead)
+    return Group(task["name"], model, primary, measures, lower, reference, tuple(arms), lead, _warnings(arms))
 
 
 def _arm(runs: Sequence[Run]) -> ArmSummary:
@@ -211,21 +206,37 @@ def _failures(runs: Sequence[Run]) -> tuple[Failure, ...]:
     return tuple(Failure(arm, model, task, tuple(failed), error) for (arm, model, task, error), failed in seeds.items())
 
 
-def _warnings(runs: Sequence[Run]) -> dict[str, tuple[str, ...]]:
-    found: dict[str, tuple[str, ...]] = {}
-    for run in runs:
-        for text in run.result.warnings:
-            found[text] = tuple(dict.fromkeys((*found.get(text, ()), run.result.arm)))
-    return found
+def _warnings(arms: Sequence[ArmSummary]) -> tuple[Warned, ...]:
+    """What the arms' runs warned of, and what was left unscored: seeds that differ in numbers alone said once."""
+    found: list[Warned] = []
+    for arm in arms:
+        alike: dict[str, Warned] = {}
+        for run in arm.runs:
+            for text in run.result.warnings:
+                key = re.sub(r"[\d.]+", "0", text)
+                first = alike.get(key) or Warned(text, (arm.arm,), ())
+                seeds = tuple(dict.fromkeys((*first.seeds, run.result.seed)))
+                alike[key] = replace(first, seeds=seeds, alike=first.alike or text != first.text)
+        unscored = (Warned(text, (arm.arm,), arm.seeds, marked=False) for text in _unscored(arm))
+        for one in (*alike.values(), *unscored):
+            same = next((at for at, other in enumerate(found) if replace(other, arms=one.arms) == one), None)
+            if same is None:
+                found.append(one)
+            else:
+                found[same] = replace(one, arms=(*found[same].arms, arm.arm))
+    return tuple(found)
 
 
 def _unscored(arm: ArmSummary) -> list[str]:
-    """Examples that a measure left out in some run: their absence is named, never counted as zero."""
+    """Examples that measures left out in some run: their absence is named, never counted as zero."""
     every = {item for run in arm.finished for values in run.scores.values() for item in values}
+    missing: dict[int, list[str]] = {}
+    for measure, estimate in arm.scores.items():
+        if estimate.low is not None and estimate.n < len(every):
+            missing.setdefault(len(every) - estimate.n, []).append(measure)
     return [
-        f"{measure} on {arm.task}: {len(every) - estimate.n} of {len(every)} examples without a score were left out"
-        for measure, estimate in arm.scores.items()
-        if estimate.low is not None and estimate.n < len(every)
+        f"{number} of {len(every)} examples have no {', '.join(measures)}, and were left out of it"
+        for number, measures in missing.items()
     ]
 
 

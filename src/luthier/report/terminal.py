@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
+
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.padding import Padding
@@ -15,20 +18,29 @@ from luthier.report.live import LiveTable
 
 __all__ = ["LiveTable", "print_table"]
 
-_WIDTH_OF_A_MEASURE = 10
-_WIDTH_OF_THE_REST = 94
-_LONG_NAME = 15
+_MEASURES = 6
+_GAP = 2
+"""Between columns: the table's own divider and a blank."""
+_LONG_NAME = 20
+"""Columns are left out before a name of so many characters is broken; a longer one is broken first."""
+_SHORTEST_NAME = 8
+_LEFT = ("arm", "difference")
+Columns = dict[str, list[str]]
+"""Title -> a cell for each arm, in the order to show."""
 
 
 def print_table(summary: Summary, console: Console) -> None:
-    """The final table of each task and model, what failed and why, and the headline."""
+    """The final table of each task and model, what its runs warned of, the headline, and what failed and why."""
     for group in summary.groups:
         console.print()
         console.print(Text.assemble((group.task, "bold"), " on ", (group.model, "bold")))
-        console.print(_table(group, console.width))
-        lower = [name for name in group.measures if name in group.lower_is_better]
+        columns = _fitting(_columns(group), _savings(group), console.width)
+        console.print(_table(group, columns))
+        lower = [name for name in columns if name in group.lower_is_better]
         note = f"[ ] 95% interval over seeds and examples; difference to {group.reference}"
         console.print(Text(note + (f"; lower is better: {', '.join(lower)}" if lower else ""), style="dim"))
+        for warned in group.warnings:
+            console.print(Text(f"! {warned.words}", style="yellow"))
         console.print()
         for sentence in group_headline(group):
             console.print(Text(sentence))
@@ -39,45 +51,96 @@ def print_table(summary: Summary, console: Console) -> None:
         console.print(Padding(Text(failure.error), (0, 0, 0, 2)))
     if summary.unfinished:
         console.print(Text(f"unfinished: {', '.join(summary.unfinished)}", style="yellow"))
-    for warning, arms in summary.warnings.items():
-        console.print(Text(f"warning: {warning} ({', '.join(arms)})", style="yellow"))
     for package, versions in summary.mixed.items():
         console.print(Text(f"warning: runs of mixed versions: {package} {', '.join(versions)}", style="yellow"))
 
 
-def _table(group: Group, width: int) -> Table:
-    room = max(1, (width - _WIDTH_OF_THE_REST) // _WIDTH_OF_A_MEASURE)
-    others = [measure for measure in group.main_measures(1 + room) if measure != group.primary]
-    table = Table(box=SIMPLE_HEAD, pad_edge=False, collapse_padding=True, show_edge=False)
-    table.add_column("arm", overflow="fold")
-    table.add_column(group.primary, no_wrap=True)
-    for measure in others:
-        table.add_column(measure, justify="right", no_wrap=True)
-    table.add_column("difference", no_wrap=True)
-    for name in ("trained", "time", "memory", "runs"):
-        table.add_column(name, justify="right", no_wrap=True)
+def _columns(group: Group) -> Columns:
+    """Every column that there could be."""
+    arms = group.arms
+    measures = [measure for measure in group.main_measures(_MEASURES) if measure != group.primary]
+    columns = {"arm": [arm.arm + (" !" if group.marks(arm) else "") for arm in arms]}
+    columns[group.primary] = [_primary(group, arm) for arm in arms]
+    for measure in measures:
+        columns[measure] = [_finished(arm, formats.score(_mean(arm, measure))) for arm in arms]
+    columns["difference"] = [_difference(group, arm) for arm in arms]
+    columns["trained"] = [_finished(arm, formats.count(arm.cost.trainable_parameters)) for arm in arms]
+    columns["time"] = [_finished(arm, formats.training_time(arm)) for arm in arms]
+    columns["memory"] = [_finished(arm, formats.peak_memory(arm)) for arm in arms]
+    columns["runs"] = [f"{len(arm.finished)}/{len(arm.runs)}" for arm in arms]
+    return columns
+
+
+def _savings(group: Group) -> list[tuple[str, str]]:
+    """What a narrow terminal does without, least important first: whole columns, and the intervals in others."""
+    measures = [measure for measure in group.main_measures(_MEASURES) if measure not in (group.primary, "nll")]
+    least = [*reversed(measures), "memory", "runs", "trained", "nll"]
+    return [
+        *(("column", name) for name in least if name != group.primary),
+        ("intervals", "difference"),
+        ("column", "time"),
+        ("intervals", group.primary),
+        ("column", "difference"),
+    ]
+
+
+def _fitting(columns: Columns, savings: Sequence[tuple[str, str]], width: int) -> Columns:
+    """The columns that fit, names of arms broken to the room that is left; the arm itself always stands."""
+    needed = min(_LONG_NAME, max(map(len, columns["arm"])))
+    shown = dict(columns)
+    for what, name in savings:
+        if _room(shown, width) >= needed:
+            break
+        if what == "intervals":
+            shown[name] = [cell.partition(" [")[0] for cell in shown[name]]
+        else:
+            shown.pop(name, None)
+    room = max(_SHORTEST_NAME, _room(shown, width))
+    return shown | {"arm": [_broken(name, room) for name in columns["arm"]]}
+
+
+def _room(columns: Columns, width: int) -> int:
+    """What is left for the arms' names."""
+    others = [max(len(text) for text in (title, *cells)) for title, cells in columns.items() if title != "arm"]
+    return width - sum(others) - _GAP * len(others)
+
+
+def _broken(name: str, room: int) -> str:
+    """The name in lines of at most so many characters, broken before its settings or after a mark where that can be."""
+    lines = [""]
+    for part in re.split(r"(?=\()|(?<=[_\-/, ])", name) if len(name) > room else [name]:
+        if lines[-1] and len((lines[-1] + part).rstrip()) > room:
+            lines.append("")
+        lines[-1] += part
+        while len(lines[-1].rstrip()) > room:
+            lines[-1:] = [lines[-1][:room], lines[-1][room:]]
+    return "\n".join(line.rstrip() for line in lines)
+
+
+def _table(group: Group, columns: Columns) -> Table:
+    table = Table(box=SIMPLE_HEAD, padding=(0, _GAP - 1, 0, 0), pad_edge=False, show_edge=False)
+    for title in columns:
+        left = title in (*_LEFT, group.primary)
+        table.add_column(Text(title), justify="left" if left else "right", no_wrap=True)
     best = group.best
-    for arm in group.arms:
+    for arm, cells in zip(group.arms, zip(*columns.values(), strict=True), strict=True):
         style = "red" if arm.status == "failed" else "dim" if arm.baseline else "bold" if arm is best else ""
         last = group.contenders and arm is group.contenders[-1]
-        table.add_row(*_row(group, arm, others), style=style, end_section=bool(last and group.baselines))
+        table.add_row(*map(Text, cells), style=style, end_section=bool(last and group.baselines))
     return table
 
 
-def _row(group: Group, arm: ArmSummary, others: list[str]) -> list[str | Text]:
-    name = Text(arm.arm if len(arm.arm) <= _LONG_NAME else arm.arm.replace("(", "\n(", 1))
-    means = [arm.scores[measure].mean if measure in arm.scores else None for measure in others]
-    runs = f"{len(arm.finished)}/{len(arm.runs)}"
-    if arm.status == "failed":
-        return [name, "failed", *("" for _ in others), "", "", "", "", runs]
-    difference = "reference" if arm.arm == group.reference else formats.comparison(group.difference(arm))
-    return [
-        name,
-        formats.estimate(arm.scores.get(group.primary)),
-        *(formats.score(mean) for mean in means),
-        difference,
-        formats.count(arm.cost.trainable_parameters),
-        formats.seconds(arm.cost.train_seconds) if arm.cost.train_seconds else formats.MISSING,
-        formats.size(arm.cost.peak_bytes) if arm.cost.peak_bytes else formats.MISSING,
-        runs,
-    ]
+def _primary(group: Group, arm: ArmSummary) -> str:
+    return "failed" if arm.status == "failed" else formats.estimate(arm.scores.get(group.primary))
+
+
+def _difference(group: Group, arm: ArmSummary) -> str:
+    return "reference" if arm.arm == group.reference else _finished(arm, formats.comparison(group.difference(arm)))
+
+
+def _mean(arm: ArmSummary, measure: str) -> float | None:
+    return arm.scores[measure].mean if measure in arm.scores else None
+
+
+def _finished(arm: ArmSummary, text: str) -> str:
+    return text if arm.finished else ""

@@ -63,7 +63,8 @@ def read_source(name: str, settings: SourceSettings) -> Source:
             break
         held_out[index] = _first_bytes(documents[index], settings.held_out_bytes_per_document)
         size += len(held_out[index].encode())
-    train = [text for index, text in enumerate(documents) if index not in held_out]
+    measured = {documents[index] for index in held_out}
+    train = [text for text in documents if text not in measured]  # a second copy is held out too
     if not train:
         raise LuthierError(
             f"source {name} has only {size} bytes: all of it would be held out",

@@ -33,8 +33,12 @@ def save_checkpoint(
         optimizers: their states are saved.
         state: plain data (step, best validation, ...); the random-number states are added here.
         name: the folder's name; `step-<step>` by default, which then replaces the older steps.
+
+    Raises:
+        LuthierError: it cannot be written (exit code 1).
     """
     import torch
+    from safetensors import SafetensorError
     from safetensors.torch import save_file
 
     folder = place / (name or f"step-{state['step']:08d}")
@@ -57,12 +61,11 @@ def save_checkpoint(
             file.write(text)
             file.flush()
             os.fsync(file.fileno())
-        shutil.rmtree(folder, ignore_errors=True)
-        os.replace(beside, folder)
-    except OSError as error:
+        _replace(folder, beside)
+    except (OSError, SafetensorError) as error:  # safetensors tells of a full disk in its own way
         shutil.rmtree(beside, ignore_errors=True)
         raise LuthierError(
-            f"the checkpoint cannot be written: {error.strerror}",
+            f"the checkpoint cannot be written: {getattr(error, 'strerror', None) or error}",
             where=str(folder),
             mend="free some space and run the same command again: it goes on from the checkpoint before",
             exit_code=1,
@@ -100,6 +103,21 @@ def load_checkpoint(
         for optimizer, plain in zip(optimizers, _unflatten(tensors, state.pop("optimizers")), strict=True):
             optimizer.load_state_dict(plain)
     return state
+
+
+def _replace(folder: Path, beside: Path) -> None:
+    """Move a whole checkpoint to its place; the one that stood there goes only when it stands."""
+    before = folder.with_name(f".{folder.name}.before")
+    shutil.rmtree(before, ignore_errors=True)
+    if folder.exists():
+        os.replace(folder, before)
+    try:
+        os.replace(beside, folder)
+    except OSError:
+        if before.exists():
+            before.rename(folder)
+        raise
+    shutil.rmtree(before, ignore_errors=True)
 
 
 def _trained(model: Any) -> dict[str, torch.Tensor]:

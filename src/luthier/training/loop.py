@@ -24,6 +24,7 @@ from luthier.core.training_settings import TrainingSettings
 from luthier.methods.method import Method, trainable
 from luthier.objectives.objective import Objective, TrainingData
 from luthier.regularisers.regulariser import Regulariser
+from luthier.training import parallel
 from luthier.training.checkpoint import load_checkpoint, save_checkpoint
 from luthier.training.optimizer import build_optimizers, rate_factor, set_rate
 
@@ -80,16 +81,19 @@ def train(
         method, objective, regulariser: what moves, by which loss, held back by what.
         settings: budget, optimizer and schedule.
         learning_rate: the resolved peak rate.
-        device: `cpu` or `cuda`.
+        device: `cpu`, `cuda` or `cuda:1`.
         precision: `fp32`, or `bf16` (autocast over fp32 weights).
-        checkpoints: where to save and resume; None trains without.
+        checkpoints: where to save and resume, and where early stopping keeps the best weights; None trains without, and
+            keeps the last.
         log: a JSON line a step is added to this file.
         notify: told of every step.
 
     Raises:
-        LuthierError: the loss or its gradient is not finite (exit code 1); the weights are those before the step.
+        LuthierError: the loss or its gradient is not finite (the weights are those before the step), or a checkpoint
+            cannot be written (exit code 1).
     """
-    steps = settings.steps or max(1, math.ceil(settings.epochs * data.steps_per_epoch))
+    # Rounded first: 0.7 of 10 steps is 7.000000000000001 to a computer, and means 7.
+    steps = settings.steps or max(1, math.ceil(round(settings.epochs * data.steps_per_epoch, 6)))
     optimizers = build_optimizers(method.parameter_groups(model, learning_rate), model, settings)
     regulariser.prepare(model)
     fabric, forward = _on_device(model, optimizers, device, precision, settings.compile)
@@ -98,7 +102,7 @@ def train(
     }  # fmt: skip
     if checkpoints is not None:
         state = load_checkpoint(checkpoints, model, optimizers) or state
-    lines = _Log(log, state["step"])
+    lines = _Log(log if parallel.first() else None, state["step"])
     validate_at = {round(steps * (turn + 1) / settings.validations) for turn in range(settings.validations)}
     begun, earlier, saved = time.perf_counter(), state["seconds"], time.perf_counter()
     model.train()
@@ -120,13 +124,14 @@ def train(
             lines.add(step=step + 1, validation_loss=value)
             notify("validate", step + 1, steps, {"validation_loss": value})
             _keep_best(state, value, model, optimizers, settings, checkpoints)
-        if checkpoints is not None and time.perf_counter() - saved > 60 * settings.checkpoint_minutes:
+        due = time.perf_counter() - saved > 60 * settings.checkpoint_minutes
+        if checkpoints is not None and due and parallel.first():
             save_checkpoint(checkpoints, model, optimizers, state)
             saved = time.perf_counter()
-    kept = state["step"]
+    kept, validation_loss = state["step"], state.get("last")
     if settings.patience and checkpoints is not None and state["best"] is not None:
         load_checkpoint(checkpoints, model, optimizers, name="best")
-        kept = state["best_step"]
+        kept, validation_loss = state["best_step"], state["best"]
     model.eval()
     return Trained(
         steps=state["step"],
@@ -134,7 +139,7 @@ def train(
         seconds=earlier + time.perf_counter() - begun,
         tokens=state["tokens"],
         loss=sum(state["losses"]) / len(state["losses"]),
-        validation_loss=state["best"] if settings.patience else state.get("last"),
+        validation_loss=validation_loss,
     )
 
 
@@ -144,9 +149,9 @@ def mean_loss(fabric: Any, forward: Any, model: Any, batches: list[Batch], objec
 
     model.eval()
     with torch.no_grad():
-        total = sum(float(objective.loss(forward, fabric.to_device(batch))) for batch in batches)
+        losses = [float(objective.loss(forward, fabric.to_device(batch))) for batch in parallel.share(batches)]
     model.train()
-    return total / sum(objective.units(batch) for batch in batches)
+    return parallel.total(sum(losses)) / sum(objective.units(batch) for batch in batches)
 
 
 def _on_device(
@@ -156,7 +161,12 @@ def _on_device(
     import torch
     from lightning.fabric import Fabric
 
-    fabric = Fabric(accelerator=device, devices=1, precision="bf16-mixed" if precision == "bf16" else "32-true")
+    kind, _, index = device.partition(":")
+    fabric = Fabric(
+        accelerator=kind,
+        devices=[int(index)] if index else 1,
+        precision="bf16-mixed" if precision == "bf16" else "32-true",
+    )
     fabric.to_device(model)
     forward = fabric.setup_module(torch.compile(model) if compiled else model)
     return fabric, forward
@@ -178,14 +188,15 @@ def _step(
 
     units = sum(objective.units(batch) for batch in batches)
     mean: float | torch.Tensor = 0.0
-    for batch in batches:
+    for batch in parallel.share(batches):
         batch = fabric.to_device(batch)
         loss = objective.loss(forward, batch) / units
         mean += loss.detach()
         penalty = regulariser.penalty(model, batch)
         fabric.backward(loss if penalty is None else loss + penalty * (objective.units(batch) / units))
+    parallel.sum_gradients(trainable(model))
     norm = torch.nn.utils.clip_grad_norm_(list(trainable(model)), clip)
-    value = float(mean)
+    value = parallel.total(mean)
     if not (math.isfinite(value) and math.isfinite(float(norm))):
         raise LuthierError(
             f"the loss is {value} and the gradient's norm {float(norm)} at step {step + 1}: not finite",
@@ -212,11 +223,11 @@ def _keep_best(
     checkpoints: Path | None,
 ) -> None:
     state["last"] = value
-    if state["best"] is not None and value >= state["best"]:
+    if not math.isfinite(value) or (state["best"] is not None and value >= state["best"]):
         state["bad"] += 1
         return
     state.update(best=value, best_step=state["step"], bad=0)
-    if settings.patience and checkpoints is not None:
+    if settings.patience and checkpoints is not None and parallel.first():
         save_checkpoint(checkpoints, model, optimizers, state, name="best")
 
 

@@ -16,6 +16,9 @@ def build_optimizers(
 ) -> list[torch.optim.Optimizer]:
     """AdamW over all groups; under `muon`, hidden matrices go to Muon and the rest stays with AdamW.
 
+    Weight decay is for matrices; vectors and embeddings (virtual tokens too) have none. Hidden are all matrices but
+    embeddings and the head.
+
     AdamW: Loshchilov & Hutter 2017, arXiv 1711.05101. Muon: `training/muon.py`.
     """
     import torch
@@ -24,9 +27,11 @@ def build_optimizers(
 
     hidden: set[int] = set()
     optimizers: list[torch.optim.Optimizer] = []
+    embeddings = {id(p) for m in model.modules() if isinstance(m, torch.nn.Embedding) for p in m.parameters()}
     if settings.optimizer == "muon":
-        embeddings = {id(p) for m in model.modules() if isinstance(m, torch.nn.Embedding) for p in m.parameters()}
-        matrices = [p for group in groups for p in group["params"] if p.ndim == 2 and id(p) not in embeddings]
+        head = model.get_output_embeddings() if hasattr(model, "get_output_embeddings") else None
+        outer = embeddings | ({id(p) for p in head.parameters()} if head is not None else set())
+        matrices = [p for group in groups for p in group["params"] if p.ndim == 2 and id(p) not in outer]
         hidden = {id(p) for p in matrices}
         if matrices:
             on_gpu = next(model.parameters()).is_cuda
@@ -37,8 +42,8 @@ def build_optimizers(
         group | {"params": part, "weight_decay": decay}
         for group in rest
         for part, decay in (
-            ([p for p in group["params"] if p.ndim >= 2], settings.weight_decay),
-            ([p for p in group["params"] if p.ndim < 2], 0.0),
+            ([p for p in group["params"] if p.ndim >= 2 and id(p) not in embeddings], settings.weight_decay),
+            ([p for p in group["params"] if p.ndim < 2 or id(p) in embeddings], 0.0),
         )
         if part
     ]
