@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -9,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import yaml
 
-from tests.small_study import small_study, write_rows
+from tests.small_study import row, small_study, write_rows
 from tests.tiny import tiny_model
 
 if TYPE_CHECKING:
@@ -29,6 +31,17 @@ def decoder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def rows(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with train.jsonl, validation.jsonl and test.jsonl."""
     return write_rows(tmp_path_factory.mktemp("rows"))
+
+
+@pytest.fixture
+def long_rows(rows: Path, tmp_path: Path) -> Path:
+    """The rows, with one more in the training set and in the test set that no context of 256 tokens holds."""
+    folder = shutil.copytree(rows, tmp_path / "long")
+    for split, number in (("train", 500), ("test", 501)):
+        with open(folder / f"{split}.jsonl", "a", encoding="utf-8") as file:
+            long = {**row(number), "dialogue": f"Anna {number}: {'no, and no again. ' * 200}"}
+            file.write(json.dumps(long) + "\n")
+    return folder
 
 
 @pytest.fixture

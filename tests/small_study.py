@@ -29,11 +29,16 @@ def row(number: int) -> dict[str, str]:
     }
 
 
+def files(folder: Path) -> dict[str, str]:
+    """A task's `data`: what `write_rows` wrote into this folder."""
+    return {split: str(folder / f"{split}.jsonl") for split in ROWS}
+
+
 def small_study(model: Path, rows: Path, *, task: dict[str, Any] | None = None, **changes: Any) -> dict[str, Any]:
     """The plain data of the study; `task` changes keys of its one task, the other keywords keys of the study."""
     settings = {
         "name": "meetings",
-        "data": {split: str(rows / f"{split}.jsonl") for split in ROWS},
+        "data": files(rows),
         "prompt": "{{ dialogue }}\n\nSummary:",
         "reference": "{{ summary }}",
         "generation": {"max_new_tokens": 8},
@@ -58,8 +63,9 @@ def steps(store: Store, kind: str) -> dict[str, int]:
 
 
 def scores(store: Store) -> dict[str, list[Score]]:
-    """The per-example scores of the study's runs, by the run's name."""
-    return {name: store.run(name).scores() for name in store.study()["runs"]}
+    """The per-example scores of the study's finished runs, by the run's name."""
+    runs = [store.run(name) for name in store.study()["runs"]]
+    return {run.name: run.scores() for run in runs if (result := run.result()) and result.status == "finished"}
 
 
 def everything_in(folder: Path) -> dict[str, int]:

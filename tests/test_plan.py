@@ -15,7 +15,7 @@ from luthier.core.errors import LuthierError
 from luthier.methods.full import Full
 from luthier.methods.lora import LoRA
 from luthier.study import Study
-from tests.small_study import row, small_study
+from tests.small_study import files, small_study
 from tests.tiny import tiny_model
 
 MakeStudy = Callable[..., Study]
@@ -97,33 +97,19 @@ def test_arms_that_need_training_examples_get_some(make_study: MakeStudy, rows: 
     assert [run.arm.name for run in alone.runs] == ["zero_shot"]
 
 
-@pytest.fixture
-def long_rows(rows: Path, tmp_path: Path) -> Path:
-    """The rows, with one in the training set and one in the test set that no context of 256 holds."""
-    folder = shutil.copytree(rows, tmp_path / "long")
-    for split, number in (("train", 500), ("test", 501)):
-        with open(folder / f"{split}.jsonl", "a") as file:
-            file.write(json.dumps({**row(number), "dialogue": f"Anna {number}: {'no, and no again. ' * 200}"}) + "\n")
-    return folder
-
-
-def files(folder: Path) -> dict[str, Any]:
-    return {"data": {split: str(folder / f"{split}.jsonl") for split in ("train", "validation", "test")}}
-
-
 def test_rows_that_are_too_long_are_named(make_study: MakeStudy, long_rows: Path):
     with pytest.raises(LuthierError, match="2 rows of task meetings are longer than the context") as raised:
-        planned(make_study(task=files(long_rows)), check_lengths=True)
+        planned(make_study(task={"data": files(long_rows)}), check_lengths=True)
     assert raised.value.where == f"{long_rows}/train.jsonl:13, {long_rows}/test.jsonl:5"
 
 
 def test_rows_that_are_too_long_are_left_out_on_request(make_study: MakeStudy, long_rows: Path, rows: Path):
-    plan = planned(make_study(task=files(long_rows)), check_lengths=True, skip_bad_rows=True)
+    plan = planned(make_study(task={"data": files(long_rows)}), check_lengths=True, skip_bad_rows=True)
     assert [skipped.where.rpartition("/")[2] for skipped in plan.skipped["meetings"]] == [
         "train.jsonl:13",
         "test.jsonl:5",
     ]
-    whole = planned(make_study(task=files(rows)), check_lengths=True).runs[1]
+    whole = planned(make_study(task={"data": files(rows)}), check_lengths=True).runs[1]
     assert len(plan.runs[1].left_out) == 2
     assert plan.runs[1].data["train"] != whole.data["train"]
     assert plan.runs[1].data["validation"] == whole.data["validation"]

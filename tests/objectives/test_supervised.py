@@ -32,7 +32,7 @@ class TestLoss:
                 logits = model(input_ids=torch.tensor([row.ids])).logits[0].log_softmax(-1)
             expected -= sum(float(logits[at - 1, row.ids[at]]) for at in range(row.prompt_length, len(row.ids)))
         batch = make(ROWS)
-        assert float(Supervised().loss(model, batch)) == pytest.approx(expected, rel=1e-5)
+        assert Supervised().loss(model, batch).item() == pytest.approx(expected, rel=1e-5)
         assert Supervised().units(batch) == ANSWER_TOKENS
         assert (batch.targets == 10).sum() == len(ROWS)  # every answer's end is trained
 
@@ -61,7 +61,7 @@ class TestLoss:
         # Where the loss falls is decided by the boundary alone: with other tokens in the prompts it scores as many.
         other = [dataclasses.replace(row, ids=(30, *row.ids[1:])) for row in ROWS]
         assert torch.equal(make(other).targets, batch.targets)
-        assert float(Supervised().loss(model, make(other))) != float(Supervised().loss(model, batch))
+        assert Supervised().loss(model, make(other)).item() != Supervised().loss(model, batch).item()
 
 
 def test_tokens_that_stand_only_in_prompts_get_no_pull_from_the_head(model: Any) -> None:

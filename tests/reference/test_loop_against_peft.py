@@ -33,7 +33,10 @@ from tests.tiny import SENTENCES, tiny_model, tiny_tokenizer
 
 STEPS = 50
 BATCH = 8
-RATES = {"lora": 1e-2, "full": 2e-3}
+RATES = {"lora": 1e-2, "full": 5e-3}
+"""As high as learning stays stable: beyond, rounding alone makes any two implementations part."""
+CLIPS = {"lora": 0.6, "full": 1.8}
+"""Some steps are clipped, some are not."""
 
 
 @dataclass(frozen=True)
@@ -104,10 +107,10 @@ def reference_losses(folder: Path, method: str, batches: Sequence[Sequence[str]]
         loss = model(input_ids=input_ids, attention_mask=attention_mask, labels=labels).loss
         optimizer.zero_grad()
         loss.backward()
-        clipped += bool(torch.nn.utils.clip_grad_norm_(parameters, 1.0) > 1.0)
+        clipped += bool(torch.nn.utils.clip_grad_norm_(parameters, CLIPS[method]) > CLIPS[method])
         optimizer.step()
         scheduler.step()
-        losses.append(float(loss))
+        losses.append(loss.item())
     return losses, clipped
 
 
@@ -124,7 +127,7 @@ def our_losses(folder: Path, method: Method, data: SupervisedData, *, flat: bool
         method=method,
         objective=Supervised(),
         regulariser=NoRegulariser(),
-        settings=TrainingSettings(steps=STEPS, warmup=0.1, schedule="cosine", clip=1.0, validations=0),
+        settings=TrainingSettings(steps=STEPS, warmup=0.1, schedule="cosine", clip=CLIPS[method.name], validations=0),
         learning_rate=RATES[method.name],
         notify=lambda phase, step, total, values: losses.append(values["loss"]),
     )
@@ -149,8 +152,8 @@ def test_the_loss_curve_is_that_of_a_plain_loop(method: Method, folder: Path) ->
         seen = [name for names in order[4 * epoch : 4 * epoch + 4] for name in names]
         assert sorted(seen) == sorted(row.name for row in ROWS)
     expected, clipped = reference_losses(folder, method.name, order)
-    assert expected[-1] < 0.6 * expected[0]
-    assert 0 < clipped < STEPS
+    assert expected[-1] < expected[0] - (0.6 if method.name == "lora" else 4)
+    assert 3 < clipped < STEPS - 3
     for flat in (True, False):
         found = our_losses(folder, method, our_data(folder, flat=flat), flat=flat)
         assert found == pytest.approx(expected, abs=1e-4), f"flat={flat}"

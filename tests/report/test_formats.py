@@ -25,3 +25,10 @@ def test_seconds() -> None:
 
 def test_p_values() -> None:
     assert [formats.p_value(value) for value in (0.0004, 0.0123, None)] == ["<0.001", "0.012", "–"]
+
+
+def test_long_names_are_broken_where_they_can_be() -> None:
+    assert formats.broken("lora", 20) == ["lora"]
+    assert formats.broken("dora(rank=16, alpha=32)", 14) == ["dora(rank=16,", "alpha=32)"]
+    assert formats.broken("prompt_tuning", 8) == ["prompt_", "tuning"]
+    assert formats.broken("averylongname(x)", 5) == ["avery", "longn", "ame", "(x)"]

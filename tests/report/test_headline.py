@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from luthier.report.findings import Group
+from luthier.report.findings import ArmSummary, Group
 from luthier.report.headline import group_headline
 from luthier.report.summary import summarise
 from tests.report.made_up import make_study
@@ -61,6 +61,24 @@ def test_what_holm_takes_back_is_said(group: Group) -> None:
 def test_a_baseline_that_beats_the_best_arm_is_said(group: Group) -> None:
     assert "A trivial baseline beats it: lead-3 (0.132)." in text(turned(group, "lead-3", better=False))
     assert "not told apart from a trivial baseline: lead-3 (0.132)." in text(turned(group, "lead-3", better=None))
+
+
+def test_a_baseline_that_beats_every_arm_comes_first(group: Group) -> None:
+    def beaten(arm: ArmSummary) -> ArmSummary:
+        if arm.baseline or not arm.scores:
+            return arm
+        lost = replace(arm.against["lead-3"]["rougeL"], better=False)
+        return replace(arm, against={**arm.against, "lead-3": {"rougeL": lost}})
+
+    said = group_headline(replace(group, arms=tuple(map(beaten, group.arms))))
+    assert said[0] == "A trivial baseline beats every arm: none has learnt the task well enough to be of use."
+    assert said[1] == "lead-3, which asks no model, has a mean rougeL of 0.132; the best arm has 0.441."
+    assert said[2].startswith("Of the arms, full has the highest mean rougeL")
+    assert "trivial baseline" not in " ".join(said[1:])
+
+
+def test_a_baseline_that_beats_some_arms_alone_does_not_come_first(group: Group) -> None:
+    assert group_headline(turned(group, "lead-3", better=False))[0].startswith("full has the highest mean")
 
 
 def test_lower_is_better(tmp_path: Path) -> None:

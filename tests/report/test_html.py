@@ -9,11 +9,12 @@ from pathlib import Path
 import pytest
 
 from luthier.core.store import Store, write_lines
+from luthier.core.types import Score
 from luthier.report.html import write_html
 from luthier.report.summary import summarise
 from tests.report.made_up import HOSTILE, make_study, run_name
 
-VOID = {"meta", "link", "br", "img", "hr", "input"}
+VOID = {"meta", "link", "br", "img", "hr", "input", "wbr"}
 
 
 class Reader(HTMLParser):
@@ -72,6 +73,38 @@ def test_it_parses_and_has_every_arm_and_number(page: str) -> None:
     assert "luthier study studies/support-desk.yaml --out runs/support-desk" in text
     assert "train.jsonl:17" in text and "the reference is empty" in text
     assert "the learning rate is at the edge of its range" in text
+
+
+def test_an_arm_that_warned_is_marked_in_the_table(page: str) -> None:
+    rows = {row.split("</th>")[0]: row for row in page.split('<th scope="row">')[1:]}
+    lora = next(row for row in rows if "lora" in row)
+    assert '<a class="tag warned" href="#warnings-1">warning</a>' in lora
+    assert sum("tag warned" in row for row in rows) == 1 and 'id="warnings-1"' in page
+
+
+def test_sides_of_a_measure_stand_in_the_folded_table_alone(tmp_path: Path) -> None:
+    store = make_study(tmp_path)
+    folder = store.run(run_name("lora", 0))
+    folder.write_scores(Score(one.example_id, {**one.values, "rougeL_precision": 0.5}) for one in folder.scores())
+    text = page_of(store, tmp_path / "r.html")
+    assert text.count("rougeL_precision") == 1 and "All 5 measures" in text
+
+
+def test_a_picture_with_nothing_to_show_is_left_out_and_said(tmp_path: Path) -> None:
+    store = make_study(tmp_path, seeds=1)
+    for arm in ("lora", "full"):
+        folder = store.run(run_name(arm, 0))
+        result = folder.result()
+        assert result is not None
+        cost = result.cost.model_copy(update={"trainable_parameters": 0, "train_seconds": 0.0})
+        folder.finish(result.model_copy(update={"cost": cost}))
+        lines = [{"step": 1, "loss": 2.0}, {"step": 2, "loss": 1.9}, {"step": 2, "validation_loss": 2.1}]
+        write_lines(store.step("train", run_name(arm, 0)).log, lines)
+    text = read(page_of(store, tmp_path / "r.html")).text
+    assert "Not drawn: rougeL against trainable parameters: no arm here trains any; " in text
+    assert "Not drawn: Validation loss: it was taken at fewer than two steps." in text
+    assert "Training loss over the steps" in text and "rougeL against peak memory" in text
+    assert "is logarithmic" not in text
 
 
 def test_hostile_text_is_shown_and_not_run(page: str) -> None:

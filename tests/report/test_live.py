@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from rich.console import Console
 
 from luthier.core.types import Progress
-from luthier.report.live import LiveTable, arm_of
+from luthier.report.live import LiveTable, arm_of, labels
 
 
 class Clock:
@@ -34,37 +34,62 @@ def test_the_arm_in_a_runs_name() -> None:
     ]
 
 
-def test_plain_lines_have_no_control_codes_and_one_line_a_tenth() -> None:
+def test_a_run_is_called_by_its_arm_and_seed() -> None:
+    one, two = "lora-0123456789abcdef-s0", "lora-fedcba9876543210-s0"
+    assert labels([one, "lead-3-s1", "house"]) == {one: "lora s0", "lead-3-s1": "lead-3 s1", "house": "house"}
+    assert labels([one, two]) == {one: "lora s0 0123", two: "lora s0 fedc"}, "on two tasks, an arm has two runs a seed"
+
+
+def test_plain_lines_have_no_control_codes_and_one_line_a_quarter() -> None:
     file, console = plain(width=20)
     clock = Clock()
-    with LiveTable(["lora-s0"], primary="rougeL", console=console, clock=clock) as listen:
-        listen(Progress("lora-s0", "load"))
+    run = "lora-0123456789abcdef-s0"
+    with LiveTable([run], primary="rougeL", console=console, clock=clock) as listen:
+        listen(Progress(run, "load"))
         for step in range(1, 201):
             clock.now += 1
-            listen(Progress("lora-s0", "train", step, 200, {"loss": 2.5, "learning_rate": 1e-4}))
-        listen(Progress("lora-s0", "generate", 1, 1))
-        listen(Progress("lora-s0", "done", values={"rougeL": 0.31}))
-    lines = file.getvalue().splitlines()
-    assert "\x1b" not in file.getvalue() and "\r" not in file.getvalue()
-    assert len([line for line in lines if "train" in line]) == 11
-    assert lines[0] == "lora-s0  load  (0/1 runs, no estimate yet)"
-    assert any(
-        line.startswith("lora-s0  train 100/200  loss 2.500  learning_rate 0.0001  (0/1 runs, about") for line in lines
-    )
-    assert lines[-1] == "lora-s0  done  rougeL 0.310  took 3.3 min  (1/1 runs)"
-
-
-def test_every_validation_is_told_and_does_not_set_training_back() -> None:
-    file, console = plain()
-    listen = LiveTable(["lora-s0"], console=console, clock=Clock())
-    for step in (10, 20, 30):
-        listen(Progress("lora-s0", "train", step, 100, {"loss": 2.0}))
-        listen(Progress("lora-s0", "validate", 1, 1, {"validation_loss": 2.0 - step / 100}))
-    assert [line.split("  ")[2] for line in file.getvalue().splitlines() if "validate" in line] == [
-        "validation_loss 1.900",
-        "validation_loss 1.800",
-        "validation_loss 1.700",
+            listen(Progress(run, "train", step, 200, {"loss": 2.5, "tokens_per_second": 512.0}))
+            if step == 60:
+                listen(Progress(run, "validate", step, 200, {"validation_loss": 2.75}))
+        listen(Progress(run, "load"))
+        for done in range(1, 21):
+            listen(Progress(run, "generate", done, 20))
+        listen(Progress(run, "score"))
+        listen(Progress(run, "done", values={"rougeL": 0.31, "rougeL_precision": 0.4, "nll": 2.0}))
+    said = file.getvalue()
+    assert "\x1b" not in said and "\r" not in said
+    lines = said.splitlines()
+    assert lines[0] == "lora s0  load  (0/1 runs, no estimate yet)"
+    assert [line.partition("  (")[0] for line in lines[1:]] == [
+        "lora s0  train 1/200  loss 2.500",
+        "lora s0  train 50/200  loss 2.500",
+        "lora s0  train 100/200  loss 2.500  validation 2.750",
+        "lora s0  train 150/200  loss 2.500  validation 2.750",
+        "lora s0  train 200/200  loss 2.500  validation 2.750",
+        "lora s0  generate",
+        "lora s0  done  rougeL 0.310  took 3.3 min",
     ]
+    assert "(0/1 runs, about" in lines[3] and lines[-1].endswith("(1/1 runs)")
+
+
+def test_every_stage_of_an_arm_is_told() -> None:
+    file, console = plain()
+    listen = LiveTable(["two-s0"], console=console, clock=Clock())
+    for _ in range(2):
+        listen(Progress("two-s0", "load"))
+        for step in (1, 100, 200):
+            listen(Progress("two-s0", "train", step, 200, {"loss": 2.0}))
+    assert [line.split("  ")[1] for line in file.getvalue().splitlines()] == [
+        "load",
+        *["train 1/200", "train 100/200", "train 200/200"] * 2,
+    ]
+
+
+def test_a_run_kept_from_before_is_told_as_such() -> None:
+    file, console = plain()
+    listen = LiveTable(["lora-s0"], primary="rougeL", console=console, clock=Clock())
+    listen(Progress("lora-s0", "done", values={"rougeL": 0.31}))
+    assert file.getvalue() == "lora s0  kept  rougeL 0.310  (1/1 runs)\n"
 
 
 def test_a_failed_run_is_told() -> None:
@@ -72,27 +97,42 @@ def test_a_failed_run_is_told() -> None:
     listen = LiveTable(["lora-s0", "lora-s1"], console=console, clock=Clock())
     listen(Progress("lora-s0", "load"))
     listen(Progress("lora-s0", "failed"))
-    assert file.getvalue().splitlines()[-1] == "lora-s0  failed  took 0 s  (1/2 runs, no estimate yet)"
+    assert file.getvalue().splitlines()[-1] == "lora s0  failed  took 0 s  (1/2 runs, no estimate yet)"
 
 
-def test_the_table_has_one_line_an_arm() -> None:
-    console = Console(file=io.StringIO(), width=100, record=True, force_terminal=True)
+def table_of(width: int) -> list[str]:
+    """Two arms, of which one has a failed run and one that trains."""
+    console = Console(file=io.StringIO(), width=width, record=True, force_terminal=True)
     clock = Clock()
-    names = [f"{arm}-s{seed}" for arm in ("zero_shot", "lora") for seed in range(2)]
+    names = [f"{arm}-s{seed}" for arm in ("zero_shot", "lora_on_every_linear_layer") for seed in range(3)]
     listen = LiveTable(names, workers=2, primary="rougeL", console=console, clock=clock)
     listen(Progress("zero_shot-s0", "load"))
     clock.now = 10.0
     listen(Progress("zero_shot-s0", "done", values={"rougeL": 0.2}))
-    listen(Progress("lora-s0", "train", 30, 120, {"loss": 2.125}))
-    listen(Progress("lora-s1", "failed"))
+    listen(Progress("zero_shot-s1", "generate", 5, 10))
+    listen(Progress("zero_shot-s2", "generate", 2, 10))
+    listen(Progress("lora_on_every_linear_layer-s0", "train", 30, 120, {"loss": 2.125}))
+    listen(Progress("lora_on_every_linear_layer-s1", "failed"))
     console.print(listen.table())
     lines = console.export_text().splitlines()
-    zero_shot = next(line for line in lines if line.startswith("zero_shot"))
-    lora = next(line for line in lines if line.startswith("lora"))
-    assert "1/2" in zero_shot and "waits" in zero_shot and "0.200" in zero_shot
-    assert "1/2" in lora and "train 30/120, 1 failed" in lora and "2.125" in lora
-    assert lines[-1].startswith("2/4 runs, about")
-    assert all(len(line) <= 100 for line in lines)
+    assert all(len(line) <= width for line in lines)
+    return lines
+
+
+def test_the_table_has_one_line_an_arm() -> None:
+    lines = table_of(100)
+    zero_shot, lora = lines[2:4]
+    assert zero_shot.split()[:2] == ["zero_shot", "1/3"] and "generate 50% 20%" in zero_shot and "0.200" in zero_shot
+    assert lora.split()[:2] == ["lora_on_every_lin…", "1/3"]
+    assert "1 failed, train 30/120" in lora and "2.125" in lora and lora.endswith(" s")
+    assert "━" in zero_shot and lines[-1].startswith("2/6 runs, about")
+
+
+def test_a_narrow_table_keeps_the_arm_what_goes_on_and_the_score() -> None:
+    eighty, sixty = table_of(80), table_of(60)
+    assert "1 failed, train…" in eighty[3] and "2.125" in eighty[3] and "━" in eighty[3]
+    assert sixty[2].startswith("zero_shot") and "generate 50%" in sixty[2] and "0.200" in sixty[2]
+    assert "━" not in "".join(sixty[2:])
 
 
 def test_a_terminal_is_left_as_it_was() -> None:
@@ -116,5 +156,5 @@ def test_many_threads_may_speak_at_once() -> None:
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(speak, names))
     lines = file.getvalue().splitlines()
-    assert len(lines) == 8 * 12
-    assert sum("  done  " in line for line in lines) == 8
+    assert len(lines) == 8 * 6
+    assert sum("  done" in line for line in lines) == 8

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -128,7 +129,48 @@ def test_costs_are_means_and_the_peak_is_the_highest(tmp_path: Path) -> None:
 
 def test_failures_of_one_reason_stand_together(summary: Summary) -> None:
     assert [(failure.arm, failure.seeds) for failure in summary.failures] == [("full", (2,)), ("broken", (0, 1, 2))]
-    assert summary.warnings == {"the learning rate is at the edge of its range": ("lora",)}
+
+
+def test_warnings_are_said_once_for_seeds_that_differ_in_numbers_alone(tmp_path: Path) -> None:
+    store = make_study(tmp_path)
+    for arm_name, seeds in (("lora", (0, 2)), ("full", (1,))):
+        for seed in seeds:
+            folder = store.run(run_name(arm_name, seed))
+            result = folder.result()
+            assert result is not None
+            text = f"did not learn: its training loss went from 5.{seed} to 5.1"
+            folder.finish(result.model_copy(update={"warnings": [text]}))
+    group = summarise(store).groups[0]
+    assert [warned.words for warned in group.warnings] == [
+        "lora (seed 0): did not learn: its training loss went from 5.0 to 5.1; much the same with seed 2",
+        "lora (seed 1): the learning rate is at the edge of its range",
+        "full (seed 1): did not learn: its training loss went from 5.1 to 5.1",
+    ]
+    assert group.marks(arm(group, "lora")) == ["did not learn", "warning"]
+    assert group.marks(arm(group, "zero_shot")) == []
+
+
+def test_arms_that_warn_of_the_same_are_named_together(tmp_path: Path) -> None:
+    store = make_study(tmp_path, failing=())
+    for seed in range(3):
+        folder = store.run(run_name("full", seed))
+        result = folder.result()
+        assert result is not None
+        folder.finish(result.model_copy(update={"warnings": ["the learning rate is at the edge of its range"]}))
+    (warned,) = summarise(store).groups[0].warnings
+    assert warned.words == "lora, full (seeds 0, 1, 2): the learning rate is at the edge of its range"
+
+
+def test_the_main_measures_are_the_primary_the_likelihood_and_no_sides(group: Group) -> None:
+    every = ("rougeL", "rougeL_precision", "rougeL_recall", "rouge1", "bleu", "nll", "corpus_bleu", "corpus_nll")
+    group = replace(group, measures=every)
+    assert group.main_measures(3) == ["rougeL", "rouge1", "nll"]
+    assert group.main_measures(9) == ["rougeL", "rouge1", "bleu", "nll"]
+    assert replace(group, primary="corpus_bleu").main_measures(2) == ["nll", "corpus_bleu"]
+
+
+def test_a_corpus_figure_is_better_where_its_measure_is(group: Group) -> None:
+    assert {"nll", "corpus_nll"} <= group.lower_is_better
 
 
 def test_an_unscored_item_is_left_out_of_every_seed_and_named(tmp_path: Path) -> None:
@@ -142,7 +184,8 @@ def test_an_unscored_item_is_left_out_of_every_seed_and_named(tmp_path: Path) ->
     found = arm(summary.groups[0], "lora").scores["rougeL"]
     assert found.n == 19
     assert found.mean == pytest.approx(array("lora", "rougeL", (0, 1, 2))[:, 1:].mean())
-    assert summary.warnings["rougeL on dialogues: 1 of 20 examples without a score were left out"] == ("lora",)
+    said = [warned.words for warned in summary.groups[0].warnings]
+    assert "lora (seeds 0, 1, 2): 1 of 20 examples have no rougeL, and were left out of it" in said
 
 
 def test_mixed_versions_and_unfinished_runs_are_named(tmp_path: Path) -> None:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import io
 from pathlib import Path
 
+import pytest
 from rich.console import Console
 
 from luthier.core.store import Store
+from luthier.core.types import Score
 from luthier.report.summary import summarise
 from luthier.report.terminal import print_table
-from tests.report.made_up import make_study
+from tests.report.made_up import make_study, run_name
 
 
 def printed(store: Store, width: int = 100) -> str:
@@ -23,27 +25,69 @@ def line(text: str, start: str) -> str:
     return next(line for line in text.splitlines() if line.startswith(start))
 
 
+def named(store: Store, old: str, new: str) -> Store:
+    """The study with one arm called otherwise."""
+    for folder in store.runs():
+        result = folder.result()
+        assert result is not None
+        if result.arm == old:
+            folder.finish(result.model_copy(update={"arm": new}))
+    return store
+
+
 def test_every_arm_stands_in_the_table(store: Store) -> None:
     text = printed(store)
     assert "dialogues on house/decoder" in text
-    assert line(text, "zero_shot").split()[:5] == ["zero_shot", "0.188", "[0.167,", "0.209]", "3.036"]
+    assert line(text, "zero_shot").split()[:5] == ["zero_shot", "0.188", "[0.167,", "0.209]", "0.288"]
     assert "reference" in line(text, "zero_shot")
     lora = line(text, "lora")
-    assert "+0.155 [+0.14" in lora and "147K" in lora and "41 s" in lora and "720 MB" in lora and lora.endswith("3/3")
+    assert "+0.155 [+0.146, +0.164]" in lora and "147K" in lora and "41 s" in lora and "720 MB" in lora
+    assert lora.endswith("3/3")
     assert line(text, "full").strip().endswith("2/3")
     assert "failed" in line(text, "broken") and line(text, "broken").strip().endswith("0/3")
     assert "-0.056" in line(text, "lead-3") and "–" in line(text, "lead-3")
 
 
-def test_it_is_read_at_100_columns(store: Store) -> None:
-    lines = printed(store).splitlines()
-    assert max(map(len, lines)) <= 100
+@pytest.mark.parametrize("width", [60, 80, 100, 140])
+def test_nothing_is_cut_at_any_width(store: Store, width: int) -> None:
+    lines = printed(store, width).splitlines()
+    assert max(map(len, lines)) <= width
     assert "…" not in "".join(lines)
 
 
-def test_a_wide_terminal_shows_more_measures(store: Store) -> None:
-    assert "rouge1" not in printed(store, 100).splitlines()[2]
-    assert "rouge1" in printed(store, 140) and "bleu" in printed(store, 140)
+def test_at_80_columns_the_least_important_columns_are_left_out(store: Store) -> None:
+    text = printed(store, 80)
+    assert line(text, "arm").split() == ["arm", "rougeL", "nll", "difference", "trained", "time"]
+    assert line(text, "lora !").endswith("0.343 [0.323, 0.362]  2.012  +0.155 [+0.146, +0.164]     147K  41 s")
+
+
+def test_a_long_name_is_broken_and_never_left_out(tmp_path: Path) -> None:
+    store = named(make_study(tmp_path), "lora", "dora(rank=16, alpha=32, targets=all-linear)")
+    text = printed(store, 80)
+    assert line(text, "arm").split() == ["arm", "rougeL", "nll", "difference", "time"]
+    assert line(text, "dora(rank=16, !").endswith("0.343 [0.323, 0.362]  2.012  +0.155 [+0.146, +0.164]  41 s")
+    assert "\nalpha=32," in text
+
+
+def test_a_narrow_terminal_keeps_arm_score_and_difference(store: Store) -> None:
+    assert line(printed(store, 60), "lora !").endswith("0.343 [0.323, 0.362]  +0.155      41 s")
+    assert line(printed(store, 32), "lora !").split() == ["lora", "!", "0.343", "+0.155"]
+    assert line(printed(store, 18), "lora !").split() == ["lora", "!", "0.343"]
+
+
+def test_a_wide_terminal_shows_more_measures_but_no_sides(tmp_path: Path) -> None:
+    store = make_study(tmp_path)
+    folder = store.run(run_name("lora", 0))
+    folder.write_scores(Score(one.example_id, {**one.values, "rougeL_precision": 0.5}) for one in folder.scores())
+    assert "rouge1" not in printed(store, 90).splitlines()[2]
+    wide = printed(store, 200)
+    assert "rouge1" in wide and "bleu" in wide and "precision" not in wide
+
+
+def test_what_a_run_warned_of_is_marked_and_said(store: Store) -> None:
+    text = printed(store)
+    assert line(text, "lora").startswith("lora !") and not line(text, "full").startswith("full !")
+    assert line(text, "! lora") == "! lora (seeds 0, 1, 2): the learning rate is at the edge of its range"
 
 
 def test_what_failed_and_why_and_the_headline(store: Store) -> None:
@@ -51,7 +95,6 @@ def test_what_failed_and_why_and_the_headline(store: Store) -> None:
     assert "failed: broken, seed 0, 1, 2 (dialogues, house/decoder)" in text
     assert "the loss is not finite at step 12" in text
     assert "full has the highest mean rougeL" in text
-    assert "warning: the learning rate is at the edge of its range (lora)" in text
 
 
 def test_lower_is_better_is_said(tmp_path: Path) -> None:

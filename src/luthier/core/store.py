@@ -16,7 +16,7 @@ import json
 import os
 import shutil
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Literal
 
@@ -94,7 +94,6 @@ class RunFolder:
 
     def describe(self, spec: Mapping[str, Any], given: str, environment: Mapping[str, Any]) -> None:
         """What is to be run: resolved, as given, and where."""
-        self.folder.mkdir(parents=True, exist_ok=True)
         write_json(self.folder / "spec.json", spec)
         write_text(self.folder / "given.yaml", given)
         write_json(self.folder / "environment.json", environment)
@@ -117,7 +116,6 @@ class RunFolder:
 
     def finish(self, result: Result) -> None:
         """Write `result.json`: last, and atomically."""
-        self.folder.mkdir(parents=True, exist_ok=True)
         write_text(self._result, result.model_dump_json(indent=1) + "\n")
 
 
@@ -202,7 +200,8 @@ def write_text(path: Path, text: str) -> None:
             os.fsync(file.fileno())
         os.replace(beside, path)
     except OSError as error:
-        beside.unlink(missing_ok=True)
+        with suppress(OSError):
+            beside.unlink()
         raise LuthierError(
             f"cannot write {len(text.encode())} bytes: {error.strerror}",
             where=str(path),

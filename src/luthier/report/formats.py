@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from luthier.report.findings import ArmSummary, Comparison, Estimate
 
 MISSING = "–"
@@ -96,3 +98,15 @@ def training_time(arm: ArmSummary) -> str:
 def peak_memory(arm: ArmSummary) -> str:
     """`720 MB`, or a dash where it was not measured, or was that of the process alone: a baseline asks no model."""
     return MISSING if arm.baseline or not arm.cost.peak_bytes else size(arm.cost.peak_bytes)
+
+
+def broken(name: str, room: int) -> list[str]:
+    """A name in lines of at most so many characters, broken before its settings or after a mark where that can be."""
+    lines = [""]
+    for part in re.split(r"(?=\()|(?<=[_\-/, ])", name) if len(name) > room else [name]:
+        if lines[-1] and len((lines[-1] + part).rstrip()) > room:
+            lines.append("")
+        lines[-1] += part
+        while len(lines[-1].rstrip()) > room:
+            lines[-1:] = [lines[-1][:room], lines[-1][room:]]
+    return [line.rstrip() for line in lines]

@@ -72,7 +72,7 @@ def _group(summary: Summary, store: Store, group: Group) -> dict[str, Any]:
             for measure in dict.fromkeys((group.primary, "nll"))
             if any(measure in arm.scores for arm in group.arms)
         ],
-        "scored": [arm.arm for arm in group.arms if group.primary in arm.scores],
+        "scored": [arm.arm for arm in group.contenders if group.primary in arm.scores],
         **_costs(group),
         "trained": [arm.arm for arm in group.contenders if any(run.result.train_key for run in arm.finished)],
         **_curves(store, group),

@@ -165,7 +165,7 @@ class LiveTable:
         running = [track for track in tracks if track.ended is None and track.started is not None]
         failed = sum(track.failed for track in tracks)
         waits = "waits" if len(ended) < len(tracks) else "done" if failed < len(tracks) else ""
-        told = [_phases(running) or waits, f"{failed} failed" if failed else ""]
+        told = [f"{failed} failed" if failed else "", _phases(running) or waits]
         to_go = [left[track.name] for track in tracks if track.ended is None] if left is not None else []
         return {
             "arm": Text(tracks[0].arm),

@@ -25,8 +25,8 @@ INK, LINE = "#0a0b0c", "#d0d1d2"
 Curve = list[tuple[float, float]]
 _POINTS = 250
 """A longer curve is thinned to about so many points: more than a screen shows."""
-_LONG_NAME = 15
-"""A longer name is broken before its settings."""
+_LONG_NAME = 24
+"""A longer name is broken over lines."""
 _STYLE: dict[Any, Any] = {
     "svg.fonttype": "none",
     "svg.hashsalt": "luthier",
@@ -62,6 +62,9 @@ def forest(group: Group, measure: str) -> Picture:
     lower = measure in group.lower_is_better
     arms = [*rank(group.contenders, measure, lower), *rank(group.baselines, measure, lower)]
     drawn = looks(group)
+    names = [arm.arm + (" (reference)" if arm.arm == group.reference else "") for arm in arms]
+    labels = [formats.broken(name, _LONG_NAME) for name in names]
+    height = sum(max(0.34, 0.17 * len(lines)) for lines in labels)
 
     def draw(axes: Axes) -> None:
         for row, arm in enumerate(arms):
@@ -71,9 +74,7 @@ def forest(group: Group, measure: str) -> Picture:
             if found.low is not None and found.high is not None:
                 axes.plot([found.low, found.high], [row, row], color=look.colour, linewidth=2.4)
             axes.plot([found.mean], [row], "|" if arm.baseline else look.marker, color=look.colour, markersize=7)
-        names = [arm.arm + (" (reference)" if arm.arm == group.reference else "") for arm in arms]
-        broken = [name.replace("(", "\n(", 1) if len(name) > _LONG_NAME else name for name in names]
-        axes.set_yticks(range(len(arms)), broken)
+        axes.set_yticks(range(len(arms)), ["\n".join(lines) for lines in labels])
         axes.set_ylim(len(arms) - 0.4, -0.6)
         axes.margins(x=0.08)
         axes.locator_params(axis="x", nbins=6)
@@ -82,7 +83,7 @@ def forest(group: Group, measure: str) -> Picture:
 
     name = f"{measure}, mean and 95% interval" + (" (lower is better)" if lower else "")
     said = "; ".join(f"{arm.arm} {formats.estimate(arm.scores[measure])}" for arm in arms)
-    return Picture(name, _svg(draw, 4.8, 0.45 + 0.34 * len(arms), said=f"{name}: {said}"))
+    return Picture(name, _svg(draw, 4.8, 0.45 + height, said=f"{name}: {said}"))
 
 
 def quality_against(group: Group, cost: str) -> Picture:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 
 from rich.box import SIMPLE_HEAD
@@ -24,6 +23,7 @@ _GAP = 2
 _LONG_NAME = 20
 """Columns are left out before a name of so many characters is broken; a longer one is broken first."""
 _SHORTEST_NAME = 8
+_MARK = " !"
 _LEFT = ("arm", "difference")
 Columns = dict[str, list[str]]
 """Title -> a cell for each arm, in the order to show."""
@@ -59,7 +59,7 @@ def _columns(group: Group) -> Columns:
     """Every column that there could be."""
     arms = group.arms
     measures = [measure for measure in group.main_measures(_MEASURES) if measure != group.primary]
-    columns = {"arm": [arm.arm + (" !" if group.marks(arm) else "") for arm in arms]}
+    columns = {"arm": [arm.arm + (_MARK if group.marks(arm) else "") for arm in arms]}
     columns[group.primary] = [_primary(group, arm) for arm in arms]
     for measure in measures:
         columns[measure] = [_finished(arm, formats.score(_mean(arm, measure))) for arm in arms]
@@ -96,7 +96,7 @@ def _fitting(columns: Columns, savings: Sequence[tuple[str, str]], width: int) -
         else:
             shown.pop(name, None)
     room = max(_SHORTEST_NAME, _room(shown, width))
-    return shown | {"arm": [_broken(name, room) for name in columns["arm"]]}
+    return shown | {"arm": [_in_lines(name, room) for name in columns["arm"]]}
 
 
 def _room(columns: Columns, width: int) -> int:
@@ -105,16 +105,11 @@ def _room(columns: Columns, width: int) -> int:
     return width - sum(others) - _GAP * len(others)
 
 
-def _broken(name: str, room: int) -> str:
-    """The name in lines of at most so many characters, broken before its settings or after a mark where that can be."""
-    lines = [""]
-    for part in re.split(r"(?=\()|(?<=[_\-/, ])", name) if len(name) > room else [name]:
-        if lines[-1] and len((lines[-1] + part).rstrip()) > room:
-            lines.append("")
-        lines[-1] += part
-        while len(lines[-1].rstrip()) > room:
-            lines[-1:] = [lines[-1][:room], lines[-1][room:]]
-    return "\n".join(line.rstrip() for line in lines)
+def _in_lines(name: str, room: int) -> str:
+    """The name broken over lines; the mark of a warning stays on the first."""
+    plain = name.removesuffix(_MARK)
+    first, *others = formats.broken(plain, room - len(name) + len(plain))
+    return "\n".join([first + name[len(plain) :], *others])
 
 
 def _table(group: Group, columns: Columns) -> Table:

@@ -1,0 +1,256 @@
+"""One suite over everything that a study file can name."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+import yaml
+from pydantic import TypeAdapter
+
+from luthier import study_file
+from luthier.core.errors import LuthierError
+from luthier.core.settings import Named, read
+from luthier.core.types import ChoicePrediction, Example, Message, Prediction, TextPrediction
+from luthier.metrics.metric import Metric
+from luthier.models.sampling import Sampling
+from luthier.prompting.prompting import Conversation, Prompting, Request
+from luthier.study_file import METRICS, PROMPTINGS, StudySpec, registry
+
+UNIONS: dict[str, Any] = {
+    "method": study_file.AnyMethod,
+    "prompting": study_file.AnyPrompting,
+    "objective": study_file.AnyObjective,
+    "regulariser": study_file.AnyRegulariser,
+    "metric": study_file.AnyMetric,
+}
+ENTRIES = [(kind, cls) for kind, classes in registry().items() for cls in classes]
+every_entry = pytest.mark.parametrize(
+    ("kind", "cls"), ENTRIES, ids=[f"{kind}-{cls.name}" for kind, cls in ENTRIES]
+)  # fmt: skip
+
+
+def changed(cls: type[Named]) -> dict[str, Any]:
+    """Another value for every number and switch of an entry, one step from its default."""
+    other: dict[str, Any] = {}
+    for name, field in cls.model_fields.items():
+        if isinstance(field.default, bool):
+            other[name] = not field.default
+        elif isinstance(field.default, int):
+            other[name] = field.default + 1
+        elif isinstance(field.default, float):
+            other[name] = field.default + 0.125
+    return other
+
+
+@pytest.mark.parametrize("kind", UNIONS)
+def test_names_are_words_and_unique(kind: str) -> None:
+    names = [cls.name for cls in registry()[kind]]
+    assert len(set(names)) == len(names)
+    assert all(name.isidentifier() and name == name.lower() for name in names)
+
+
+def test_a_word_is_a_method_or_a_prompting_never_both() -> None:
+    """An arm may be one word: it must be clear which axis it names."""
+    assert not {cls.name for cls in registry()["method"]} & {cls.name for cls in registry()["prompting"]}
+
+
+@every_entry
+def test_is_documented(kind: str, cls: type[Named]) -> None:
+    assert cls.__dict__.get("__doc__", "").strip()
+    assert (sys.modules[cls.__module__].__doc__ or "").strip()
+    for name, field in cls.model_fields.items():
+        assert field.description, f"{cls.name}.{name} has no docstring"
+        assert not field.is_required(), f"{cls.name}.{name}: a bare word must do"
+
+
+@every_entry
+@pytest.mark.parametrize("given", ["defaults", "changed"])
+def test_goes_through_yaml_and_back(kind: str, cls: type[Named], given: str) -> None:
+    adapter: TypeAdapter[Any] = TypeAdapter(UNIONS[kind])
+    value = cls(**({} if given == "defaults" else changed(cls)))
+    text = yaml.safe_dump(adapter.dump_python(value, mode="json"))
+    again = adapter.validate_python(yaml.safe_load(text))
+    assert type(again) is cls and again == value
+    assert again.digest() == value.digest()
+    if changed(cls):
+        assert (value.digest() == cls().digest()) == (given == "defaults")
+
+
+@every_entry
+def test_its_word_alone_is_enough(kind: str, cls: type[Named]) -> None:
+    assert TypeAdapter(UNIONS[kind]).validate_python(cls.name) == cls()
+    assert cls().label() == cls.name
+
+
+@every_entry
+def test_an_unknown_key_is_refused(kind: str, cls: type[Named]) -> None:
+    with pytest.raises(LuthierError, match="no such key"):
+        read(cls, {"no_key_of_mine": 1}, where="study.yaml")
+
+
+PLAIN = """
+import json, sys
+from luthier.study_file import registry
+digests = {f"{kind}.{cls.name}": cls().digest() for kind, classes in registry().items() for cls in classes}
+heavy = [name for name in ("torch", "transformers", "peft", "datasets", "matplotlib", "pandas") if name in sys.modules]
+print(json.dumps({"digests": digests, "heavy": heavy}))
+"""
+
+
+def test_settings_need_no_torch_and_digests_are_the_same_in_every_process() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", PLAIN],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={**os.environ, "PYTHONHASHSEED": "7"},
+    )
+    said = json.loads(done.stdout)
+    assert said["heavy"] == []
+    assert said["digests"] == {f"{kind}.{cls.name}": cls().digest() for kind, cls in ENTRIES}
+    assert len(set(said["digests"].values())) == len(ENTRIES)
+
+
+def test_the_schema_lists_every_name() -> None:
+    text = json.dumps(StudySpec.model_json_schema())
+    assert all(f'"{cls.name}"' in text for _, cls in ENTRIES)
+
+
+ODD_TEXTS = ("", " \n\t", "the", "...", "\U0001f600\U0001f468\u200d\U0001f469\u200d\U0001f467", "日本語のテキスト", "שלום", "a\u0000b", "é e\u0301", "x" * 3000)
+"""Empty, blank, an article, punctuation, emoji, Japanese, Hebrew, a null, two ways to write an accent, no spaces."""
+
+
+def example(references: tuple[str, ...], **values: Any) -> Example:
+    return Example("0" * 16, (Message("user", "Say it."),), references, **values)
+
+
+def predictions(metric: Metric, text: str, references: tuple[str, ...]) -> list[Prediction]:
+    made: dict[str, Prediction] = {
+        "text": TextPrediction("0" * 16, text),
+        "choices": ChoicePrediction(
+            "0" * 16, references, tuple(-1.5 * (1 + len(one)) for one in references), tuple(1 + len(one) for one in references)
+        ),
+    }  # fmt: skip
+    return [made[kind] for kind in metric.kinds]
+
+
+@pytest.mark.parametrize("cls", METRICS, ids=lambda cls: cls.name)
+class TestMetric:
+    def test_gives_what_it_declares(self, cls: type[Metric]) -> None:
+        metric = cls()
+        for prediction in predictions(metric, "The cat sat on the mat.", ("A cat sat on a mat.", "A cat.")):
+            values = metric.score(prediction, example(("A cat sat on a mat.", "A cat.")))
+            assert set(values) == set(metric.measures)
+            assert all(isinstance(value, float) for value in values.values())
+        assert metric.kinds and metric.signature()
+
+    def test_a_perfect_answer_is_better_than_a_wrong_one(self, cls: type[Metric]) -> None:
+        metric, reference = cls(), "Anna and Ben meet at the station at nine."
+        main = metric.measures[0]
+        if "text" in metric.kinds:
+            good, bad = (
+                metric.score(TextPrediction("0" * 16, text), example((reference,)))[main]
+                for text in (reference, "Nobody knows what that could be.")
+            )
+        else:
+            good, bad = (
+                metric.score(ChoicePrediction("0" * 16, (reference,), (nats,), (10,)), example((reference,)))[main]
+                for nats in (-1.0, -50.0)
+            )
+        assert good != bad and (good > bad) == metric.higher_is_better
+
+    @pytest.mark.parametrize("reference", ODD_TEXTS, ids=ascii)
+    def test_takes_any_text(self, cls: type[Metric], reference: str) -> None:
+        metric, seen = cls(), example((reference,))
+        for text in (*ODD_TEXTS, "The cat."):
+            for prediction in predictions(metric, text, (reference,)):
+                values = metric.score(prediction, seen)
+                assert set(values) <= set(metric.measures)
+                low_is_good = not metric.higher_is_better
+                assert all(0 <= value and (low_is_good or value <= 1 + 1e-9) for value in values.values())
+                assert all(value == value for value in metric.corpus([prediction], [seen]).values())
+
+    def test_a_corpus_of_nothing_is_nothing(self, cls: type[Metric]) -> None:
+        assert not cls().corpus([], [])
+
+
+TRAIN = tuple(
+    Example(
+        f"{index:016x}",
+        (Message("user", f"Question {index}?"),),
+        (("yes", "no")[index % 2],),
+        source=f"Line one of {index}.\nLine two.\nLine three.\nLine four.",
+    )
+    for index in range(6)
+)
+TEST = tuple(
+    Example(f"{index:016x}", (Message("user", f"{text} What?"),), ("yes",), source=f"{text}\nand more")
+    for index, text in enumerate(("Plain.", "日本語", "\U0001f600", "x" * 500), start=100)
+)
+
+
+class FakeGenerator:
+    """Answers every request, and keeps what it was asked."""
+
+    def __init__(self, room: int = 10_000) -> None:
+        self.room = room
+        self.asked: list[Request] = []
+
+    def generate(self, requests: Sequence[Request], sampling: Sampling) -> list[TextPrediction]:
+        self.asked += requests
+        return [TextPrediction(request.example_id, f"answer {request.example_id}") for request in requests]
+
+    def likelihoods(self, requests: Sequence[Request], choices: Sequence[tuple[str, ...]]) -> list[ChoicePrediction]:
+        self.asked += requests
+        return [
+            ChoicePrediction(request.example_id, texts, (-1.0,) * len(texts), (1,) * len(texts))
+            for request, texts in zip(requests, choices, strict=True)
+        ]
+
+    def fits(self, conversation: Conversation, answer_tokens: int) -> bool:
+        return sum(len(message.content) for message in conversation) + answer_tokens <= self.room
+
+
+@pytest.mark.parametrize("cls", PROMPTINGS, ids=lambda cls: cls.name)
+class TestPrompting:
+    def test_predicts_every_example_in_every_kind_that_it_can(self, cls: type[Prompting]) -> None:
+        generator = FakeGenerator()
+        program = cls().program(TRAIN, seed=0)
+        made = program.predict(TEST, generator if cls.needs_model else None, Sampling(), ("text", "choices"))
+        texts = [prediction for prediction in made if isinstance(prediction, TextPrediction)]
+        assert [prediction.example_id for prediction in texts] == [one.id for one in TEST]
+        choices = [prediction for prediction in made if isinstance(prediction, ChoicePrediction)]
+        assert len(texts) + len(choices) == len(made)
+        if cls.needs_model:
+            assert [prediction.example_id for prediction in choices] == [one.id for one in TEST]
+            assert [prediction.choices for prediction in choices] == [one.references for one in TEST]
+        assert bool(generator.asked) == cls.needs_model
+        json.dumps(program.record())
+
+    def test_asks_the_question_last_and_never_tells_the_answer(self, cls: type[Prompting]) -> None:
+        program = cls().program(TRAIN, seed=0)
+        for one in TEST:
+            conversation = program.conversation(one, lambda _: True)
+            assert conversation[-1] == one.messages[-1]
+            assert conversation[-1].role == "user"
+
+    def test_is_the_same_with_the_same_seed_whatever_came_before(self, cls: type[Prompting]) -> None:
+        first, second = (cls().program(TRAIN, seed=3) for _ in range(2))
+        for one in reversed(TEST):
+            second.conversation(one, lambda _: True)
+        for one in TEST:
+            assert first.conversation(one, lambda _: True) == second.conversation(one, lambda _: True)
+
+    def test_where_nothing_fits_the_bare_question_is_asked(self, cls: type[Prompting]) -> None:
+        program = cls().program(TRAIN, seed=0)
+        assert program.conversation(TEST[0], lambda _: False) == TEST[0].messages
+
+    def test_the_seed_matters_only_where_it_says_so(self, cls: type[Prompting]) -> None:
+        drawn = {str(cls().program(TRAIN, seed=seed).conversation(TEST[0], lambda _: True)) for seed in range(6)}
+        assert (len(drawn) > 1) == cls.seeded
