@@ -88,7 +88,7 @@ def test_assignments(assignment: str, message: str, refused: Refused, study_yaml
 
 
 def test_options(refused: Refused, study_yaml: StudyYaml):
-    assert "0 is not in the range x>=1" in refused(study_yaml(), "--workers", "0")
+    assert "Invalid value for '--workers'" in refused(study_yaml(), "--workers", "0")
     assert "tpu: no such device" in refused(study_yaml(), "--device", "tpu")
 
 

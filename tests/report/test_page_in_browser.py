@@ -74,7 +74,7 @@ def _browse(page: Path, profile: Path) -> subprocess.CompletedProcess[str]:
         f"--user-data-dir={profile}",
         page.as_uri(),
     ]
-    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
+    return subprocess.run(command, capture_output=True, text=True, timeout=180, check=True)
 
 
 def test_the_console_is_silent(browsed: tuple[list[dict[str, Any]], str]) -> None:

@@ -1,0 +1,58 @@
+"""The estimate of a dry run: it grows with what makes a run long."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from luthier import estimate
+from luthier.study import Study
+
+MakeStudy = Callable[..., Study]
+
+
+@pytest.fixture(autouse=True)
+def _a_slow_machine(monkeypatch: pytest.MonkeyPatch):
+    """Of a million operations a second: that of this one would make tiny models free."""
+    monkeypatch.setattr(estimate, "matrix_speed", lambda: 1e6)
+
+
+def guess(make_study: MakeStudy, arm: Any, **changes: Any) -> float:
+    planned = make_study(arms=[arm], **changes).plan(device="cpu", check_lengths=False)
+    return estimate.seconds(planned.runs[0], planned)
+
+
+def test_a_baseline_is_free(make_study: MakeStudy):
+    assert guess(make_study, "lead") == 1.0
+
+
+def test_training_costs_more_than_asking_and_shots_more_than_none(make_study: MakeStudy):
+    zero = guess(make_study, "zero_shot")
+    assert zero < guess(make_study, {"few_shot": {"shots": 2}}) < guess(make_study, {"few_shot": {"shots": 4}})
+    assert zero < guess(make_study, "lora")
+
+
+def test_steps_and_epochs_count_alike(make_study: MakeStudy):
+    three_epochs = guess(make_study, {"name": "a", "method": "lora", "steps": None, "epochs": 3})
+    assert guess(make_study, {"name": "a", "method": "lora", "steps": 9}) == pytest.approx(three_epochs)  # 12 rows by 4
+    assert guess(make_study, {"name": "a", "method": "lora", "steps": 18}) > three_epochs
+    twice = guess(make_study, {"name": "a", "stages": ["full", "lora"]})
+    once = guess(make_study, "lora")
+    zero = guess(make_study, "zero_shot")
+    assert twice - once == pytest.approx(once - zero)
+
+
+def test_longer_answers_and_more_rows_take_longer(make_study: MakeStudy):
+    short = guess(make_study, "zero_shot")
+    assert guess(make_study, "zero_shot", task={"generation": {"max_new_tokens": 80}}) > short
+    assert guess(make_study, "zero_shot", task={"limit": {"test": 2}}) < short
+    assert guess(make_study, "zero_shot", task={"metrics": ["nll"], "primary": "nll"}) < short
+
+
+def test_the_speed_of_this_machine_is_measured():
+    estimate.__dict__["matrix_speed"]  # the fixture's; the measurement itself:
+    from importlib import reload
+
+    assert 1e8 < reload(estimate).matrix_speed() < 1e15
