@@ -20,7 +20,7 @@ from kneser_ney import KneserNey5, xz_bits_per_byte
 
 from luthier.core.settings import read
 from luthier.objectives.language_modelling import PackedData
-from luthier.pretrain import PretrainSpec
+from luthier.pretrain_file import PretrainSpec
 
 FILES = ("config.json", "generation_config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json")
 

@@ -17,7 +17,8 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from luthier.core.errors import LuthierError
 from luthier.core.settings import read
 from luthier.models.load import find_model, load_model
-from luthier.pretrain import PretrainSpec, bits_per_byte, pretrain
+from luthier.pretrain import bits_per_byte, pretrain
+from luthier.pretrain_file import PretrainSpec
 from luthier.tasks.corpus import read_source
 from tests.tiny import SENTENCES
 from tests.training.small import ALWAYS, InterruptionError
@@ -69,7 +70,7 @@ def spec(tmp_path_factory: pytest.TempPathFactory) -> PretrainSpec:
 @pytest.fixture(scope="module")
 def out(spec: PretrainSpec, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder: Path = tmp_path_factory.mktemp("toy")
-    assert pretrain(spec, folder) == folder / "model"
+    assert pretrain(spec, folder, threads=1) == folder / "model"
     return folder
 
 
@@ -120,7 +121,9 @@ def test_held_out_documents_are_not_in_the_training_tokens(out: Path, spec: Pret
     for name, settings in spec.sources.items():
         source = read_source(name, settings)
         trained = tokenizer.decode(np.load(out / "tokens" / f"{name}.train.npy"), clean_up_tokenization_spaces=False)
-        held_out = tokenizer.decode(np.load(out / "tokens" / f"{name}.held-out.npy"), clean_up_tokenization_spaces=False)
+        held_out = tokenizer.decode(
+            np.load(out / "tokens" / f"{name}.held-out.npy"), clean_up_tokenization_spaces=False
+        )
         assert trained == "".join(f"<|bos|>{text}<|eos|>" for text in source.train)
         assert held_out == "".join(f"<|bos|>{text}<|eos|>" for text in source.held_out)
         assert len(source.held_out) > 2
@@ -130,7 +133,7 @@ def test_held_out_documents_are_not_in_the_training_tokens(out: Path, spec: Pret
 
 def test_a_finished_pretraining_is_not_done_again(out: Path, spec: PretrainSpec) -> None:
     told: list[str] = []
-    assert pretrain(spec, out, notify=lambda phase, *_: told.append(phase)) == out / "model"
+    assert pretrain(spec, out, threads=1, notify=lambda phase, *_: told.append(phase)) == out / "model"
     assert told == []
 
 
@@ -144,18 +147,19 @@ def test_resuming_gives_the_same_model(out: Path, spec: PretrainSpec, tmp_path: 
 
     for step in (3, 23):  # among the short rows, and among the long ones after half of the steps
         with pytest.raises(InterruptionError):
-            pretrain(spec, tmp_path, notify=interrupt_at(step))
-    pretrain(spec, tmp_path)
+            pretrain(spec, tmp_path, threads=1, notify=interrupt_at(step))
+    pretrain(spec, tmp_path, threads=1)
     assert (tmp_path / "model" / "model.safetensors").read_bytes() == (out / "model" / "model.safetensors").read_bytes()
     assert [line.get("loss") for line in log(tmp_path)] == [line.get("loss") for line in log(out)]
 
 
-class TestBitsPerByte:
-    @pytest.fixture(scope="class")
-    def loaded(self, out: Path) -> tuple[Any, Any]:
-        model = AutoModelForCausalLM.from_pretrained(out / "model", dtype=torch.float32).eval()
-        return model, AutoTokenizer.from_pretrained(out / "model")
+@pytest.fixture(scope="module")
+def loaded(out: Path) -> tuple[Any, Any]:
+    model = AutoModelForCausalLM.from_pretrained(out / "model", dtype=torch.float32).eval()
+    return model, AutoTokenizer.from_pretrained(out / "model")
 
+
+class TestBitsPerByte:
     def plain(self, loaded: tuple[Any, Any], texts: list[str], context: int) -> float:
         """Token by token: each is foretold from the window that the docstring says it stands in."""
         model, tokenizer = loaded
@@ -185,6 +189,17 @@ class TestBitsPerByte:
         assert 1 < found < 8
 
 
+@pytest.mark.slow  # each process imports torch
+def test_two_processes_take_the_steps_of_one(out: Path, spec: PretrainSpec, tmp_path: Path) -> None:
+    pretrain(spec, tmp_path, processes=2, threads=1)
+    for one, two in zip(log(out), log(tmp_path), strict=True):
+        assert one.keys() == two.keys() and one["step"] == two["step"] and one.get("tokens") == two.get("tokens")
+        assert [two[key] for key in one if "loss" in key] == pytest.approx(
+            [one[key] for key in one if "loss" in key], abs=2e-3
+        )
+    assert {path.name for path in tmp_path.iterdir()} == {path.name for path in out.iterdir()}
+
+
 class TestMistakes:
     def test_short_rows_longer_than_the_context(self, tmp_path: Path) -> None:
         with pytest.raises(LuthierError, match="short_context"):
@@ -197,5 +212,5 @@ class TestMistakes:
 
     def test_a_source_shorter_than_a_row(self, tmp_path: Path) -> None:
         with pytest.raises(LuthierError, match="less than one row") as caught:
-            pretrain(study(tmp_path, architecture={"vocabulary": 420, "context": 4096}), tmp_path / "out")
+            pretrain(study(tmp_path, architecture={"vocabulary": 420, "context": 4096}), tmp_path / "out", threads=1)
         assert caught.value.where == "sources.letters"

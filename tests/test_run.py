@@ -12,8 +12,8 @@ import pytest
 from luthier.core.store import Store
 from luthier.core.types import Progress, Result
 from luthier.run import run, training_flops
+from luthier.run_spec import RunSpec
 from luthier.study import Study
-from luthier.study_file import RunSpec
 from tests.small_study import steps
 
 MakeStudy = Callable[..., Study]
@@ -32,7 +32,7 @@ def test_a_run_from_top_to_bottom(make_study: MakeStudy, tmp_path: Path):
 
     assert result.status == "finished"
     assert (result.arm, result.method, result.objective, result.seed) == ("lora", "lora(rank=2)", "supervised", 0)
-    assert result.digest == spec.score_key()
+    assert result.digest == spec.run_key()
     folder = store.run(spec.folder)
     assert folder.result() == result
     assert {path.name for path in folder.folder.iterdir()} == {

@@ -16,10 +16,11 @@ import yaml
 from luthier.core.errors import LuthierError
 from luthier.core.settings import read, read_yaml
 from luthier.methods.lora import LoRA
-from luthier.pretrain import PretrainSpec
+from luthier.pretrain_file import PretrainSpec
 from luthier.prompting.few_shot import FewShot
+from luthier.run_spec import RunSpec
 from luthier.study import Study
-from luthier.study_file import Arm, RunSpec, StudySpec, registry
+from luthier.study_file import Arm, StudySpec, registry
 
 ROOT = Path(__file__).resolve().parents[1]
 MakeStudy = Callable[..., Study]
@@ -122,7 +123,7 @@ def runs(study: Study) -> dict[str, RunSpec]:
 
 
 def keys(run: RunSpec) -> tuple[list[str], str, str]:
-    return run.train_keys(), run.predict_key(), run.score_key()
+    return run.train_keys(), run.predict_key(), run.run_key()
 
 
 def lora(make_study: MakeStudy, **changes: Any) -> RunSpec:
@@ -163,7 +164,7 @@ def test_another_model_changes_every_key(make_study: MakeStudy, tmp_path: Path):
 def test_what_only_prediction_depends_on_leaves_the_training(task: dict[str, Any], make_study: MakeStudy):
     before, after = lora(make_study), lora(make_study, task=task)
     assert before.train_keys() == after.train_keys()
-    assert before.score_key() != after.score_key()
+    assert before.run_key() != after.run_key()
     assert (before.predict_key() == after.predict_key()) == ("metrics" in task)
 
 
@@ -205,7 +206,7 @@ def test_the_keys_are_the_same_in_another_process(make_study: MakeStudy, study_y
         "import json, sys\n"
         "from luthier.study import Study\n"
         "runs = Study.load(sys.argv[1]).plan(device='cpu', check_lengths=False).runs\n"
-        "print(json.dumps({run.folder: [run.train_keys(), run.predict_key(), run.score_key()] for run in runs}))"
+        "print(json.dumps({run.folder: [run.train_keys(), run.predict_key(), run.run_key()] for run in runs}))"
     )
     done = subprocess.run(
         [sys.executable, "-c", script, str(study_yaml(arms=arms))],

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import _thread
 import multiprocessing
 import os
 import pickle
@@ -57,12 +56,15 @@ def test_side_by_side_as_one_after_the_other_and_one_worker_killed(
 
 
 def test_an_interrupt_ends_the_workers_at_once(make_study: MakeStudy, tmp_path: Path):
-    runs = make_study(arms=["full", "lora"]).plan(device="cpu", check_lengths=False).runs
-    threading.Timer(1.5, _thread.interrupt_main).start()
+    arms = [{"name": name, "method": name, "steps": 1_000_000} for name in ("full", "lora")]
+    runs = make_study(arms=arms).plan(device="cpu", check_lengths=False).runs
+    main = threading.main_thread().ident
+    assert main is not None
+    threading.Timer(1.5, signal.pthread_kill, (main, signal.SIGINT)).start()
     started = time.monotonic()
     with pytest.raises(KeyboardInterrupt):
         run_all(runs, Store(tmp_path), workers=2, threads=1, device="cpu", given="", listener=ignore)
-    assert time.monotonic() - started < 6
+    assert time.monotonic() - started < 30
     assert not multiprocessing.active_children()
     assert all(Store(tmp_path).run(run.folder).result() is None for run in runs)
 

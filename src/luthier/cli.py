@@ -53,7 +53,6 @@ def study(
     the_study = Study.load(file, assignments or ())
     out = out or Path("runs") / the_study.spec.name
     device = resolve_device(device)
-    workers = workers or default_workers(device)
     if dry_run:
         _dry_run(the_study, device, skip_bad_rows, as_json)
         return
@@ -64,6 +63,7 @@ def study(
 
     console = Console(stderr=as_json)
     planned = the_study.plan(out, device=device, skip_bad_rows=skip_bad_rows)
+    workers = workers or default_workers(device, max(files.parameters for files in planned.models.values()))
     live = LiveTable(
         [run.folder for run in planned.runs],
         workers=workers,
@@ -115,6 +115,7 @@ def _dry_run(the_study: Any, device: str, skip_bad_rows: bool, as_json: bool) ->
         )
     total = sum(row["seconds"] for row in rows)
     print(f"{len(rows)} runs, roughly {max(1, round(total / 60))} min on this machine. Nothing was run.")
+    print("Rows too long for a model are looked for when it runs; leaving some out changes the digests.")
 
 
 @app.command()
@@ -128,8 +129,8 @@ def pretrain(
 ) -> None:
     """Train a tokenizer and a small decoder from scratch."""
     from luthier.core.settings import override, read, read_yaml
-    from luthier.pretrain import PretrainSpec
     from luthier.pretrain import pretrain as do_pretrain
+    from luthier.pretrain_file import PretrainSpec
     from luthier.study import resolve_device
 
     spec = read(PretrainSpec, override(read_yaml(str(file)), assignments or ()), str(file))
@@ -199,7 +200,7 @@ def schema(
 
         cls: type[Settings] = StudySpec
     elif what == "pretrain":
-        from luthier.pretrain import PretrainSpec
+        from luthier.pretrain_file import PretrainSpec
 
         cls = PretrainSpec
     else:

@@ -10,7 +10,7 @@ from typing import Any
 
 from luthier.core.types import Example
 from luthier.plan import Plan
-from luthier.study_file import RunSpec
+from luthier.run_spec import RunSpec
 
 _EFFICIENCY = 0.35
 """The share of the machine's matrix speed that training small models reached (docs/log.md)."""
@@ -75,4 +75,9 @@ def _tokenizer(folder: Path) -> Any:
     from tokenizers import Tokenizer
 
     path = folder / "tokenizer.json"
-    return Tokenizer.from_file(str(path)) if path.exists() else None
+    if not path.exists():
+        return None
+    try:
+        return Tokenizer.from_file(str(path))
+    except Exception:  # the library raises nothing narrower; the run itself names a damaged file
+        return None

@@ -33,7 +33,8 @@ def score(
                 measured = metric.score(of_kind[example.id], example)
                 taken |= {name: value for name, value in measured.items() if math.isfinite(value)}
         if pairs:
-            summary |= metric.corpus([prediction for prediction, _ in pairs], [example for _, example in pairs])
+            whole = metric.corpus([prediction for prediction, _ in pairs], [example for _, example in pairs])
+            summary |= {name: value for name, value in whole.items() if math.isfinite(value)}
     scores = [Score(example.id, taken) for example, taken in zip(examples, values, strict=True)]
     return scores, {**_means(scores), **summary}
 

@@ -8,11 +8,12 @@ from typing import Literal
 
 from luthier.core.environment import has_fast_bf16
 from luthier.core.errors import LuthierError
-from luthier.core.settings import digest
-from luthier.core.types import SPLITS, Example, Skipped, Split
+from luthier.core.types import SPLITS, Example, Skipped
 from luthier.models.load import ModelFiles, find_model
+from luthier.models.tokens import Renderer
 from luthier.prompting.baselines import trivial_baselines
-from luthier.study_file import Arm, ModelRef, RunSpec, Stage, StudySpec, TaskSpec
+from luthier.run_spec import ModelRef, RunSpec
+from luthier.study_file import Arm, Stage, StudySpec, TaskSpec
 from luthier.tasks.task import Task, load_task
 
 TooLong = Mapping[tuple[str, str], Sequence[Example]]
@@ -132,7 +133,7 @@ def _seeds(
             arm=_with_rates(arm, files.parameters),
             model=ModelRef(name=name, identity=files.digest, parameters=files.parameters, context=files.context),
             task=settings,
-            data={split: _digest_without(task, split, left_out) for split in SPLITS},
+            data=dict(task.without(left_out).digests),
             left_out=tuple(sorted(left_out)),
             seed=seed,
             precision=precision,
@@ -165,15 +166,9 @@ def _with_rates(arm: Arm, parameters: int) -> Arm:
     return arm.model_copy(update={"stages": tuple(stages)})
 
 
-def _digest_without(task: Task, split: Split, left_out: frozenset[str]) -> str:
-    gone = sorted(example.id for example in task.splits[split] if example.id in left_out)
-    return digest([task.digests[split], gone]) if gone else task.digests[split]
-
-
 def _too_long(spec: StudySpec, models: Mapping[str, ModelFiles], tasks: Mapping[str, Task]) -> TooLong:
     """Examples whose prompt and reference, with the arms' virtual tokens, are longer than a model's context."""
     from luthier.models.load import load_tokenizer
-    from luthier.models.tokens import Renderer
 
     added = max((stage.method.added_positions for arm in spec.arms for stage in arm.stages), default=0)
     found = {}
@@ -183,14 +178,16 @@ def _too_long(spec: StudySpec, models: Mapping[str, ModelFiles], tasks: Mapping[
         renderer = Renderer(load_tokenizer(files), files.context)
         for name, task in tasks.items():
             found[(model, name)] = [
-                example
-                for split in SPLITS
-                for example in task.splits[split]
-                if not renderer.fits(
-                    example.messages, len(renderer.completion(example.messages, example.reference)) + added
-                )
+                example for split in SPLITS for example in task.splits[split] if not _fits(renderer, example, added)
             ]
     return found
+
+
+def _fits(renderer: Renderer, example: Example, added: int) -> bool:
+    """Whether the prompt fits with each of its answers."""
+    answers = (*example.references, *example.choices)
+    longest = max(len(renderer.completion(example.messages, answer)) for answer in answers)
+    return renderer.fits(example.messages, longest + added)
 
 
 def _refuse_too_long(too_long: TooLong) -> LuthierError:

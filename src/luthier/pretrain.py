@@ -6,74 +6,22 @@ moving. Each stage leaves its outcome in the output folder and is not repeated; 
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pydantic import Field, model_validator
-
 from luthier.core.environment import capture_environment, has_fast_bf16, usable_cores
 from luthier.core.errors import LuthierError
-from luthier.core.settings import Settings
-from luthier.core.store import write_json
-from luthier.core.training_settings import TrainingSettings
-from luthier.tasks.corpus import Source, SourceSettings, read_source
+from luthier.core.store import Store, write_json
+from luthier.pretrain_file import ArchitectureSettings, PretrainSpec
+from luthier.tasks.corpus import Source, read_source
 from luthier.training.loop import Notify, Trained, train
 from luthier.training.parallel import together
 
 if TYPE_CHECKING:
     import numpy as np
-
-
-class ArchitectureSettings(Settings):
-    """A Llama-style decoder: RMSNorm, rotary positions, grouped-query attention, SwiGLU, tied embeddings."""
-
-    d_model: int = Field(default=256, ge=8)
-    """Width of the residual stream."""
-    layers: int = Field(default=6, ge=1)
-    """Blocks."""
-    heads: int = Field(default=4, ge=1)
-    """Query heads."""
-    key_value_heads: int = Field(default=2, ge=1)
-    """Key and value heads (grouped-query attention, Ainslie et al. 2023, arXiv 2305.13245)."""
-    d_feed_forward: int = Field(default=544, ge=8)
-    """Width inside the SwiGLU."""
-    vocabulary: int = Field(default=8192, ge=400, le=65_536)
-    """Tokens, special ones included; their ids are kept in two bytes."""
-    context: int = Field(default=2048, ge=16)
-    """Positions in training, and the longest input."""
-
-
-class PretrainSpec(Settings):
-    """A pretraining file."""
-
-    name: str
-    """What the model is called."""
-    sources: dict[str, SourceSettings] = Field(min_length=1)
-    """The texts, by name."""
-    tokens: int = Field(ge=1)
-    """How many tokens to train on; sources are drawn by weight, so a small one is seen several times."""
-    architecture: ArchitectureSettings = ArchitectureSettings()
-    """The model."""
-    tokenizer_bytes: int = Field(default=30_000_000, ge=1)
-    """How much text the tokenizer is trained on, an even share of each source."""
-    short_context: int = Field(default=256, ge=8)
-    """Tokens per row over the first `short_share` of the training, where rows need not be long."""
-    short_share: float = Field(default=0.0, ge=0, le=1)
-    """The share of the training on short rows; the rest is on rows of the whole context."""
-    training: TrainingSettings = TrainingSettings(
-        batch_size=4, learning_rate=3e-3, schedule="warmup_stable_decay", warmup=0.02, validations=4
-    )
-    """`batch_size` counts rows of the whole context; `epochs` and `steps` have no say here."""
-    seed: int = 0
-    """Of the first weights and of the order of the data."""
-
-    @model_validator(mode="after")
-    def _short_rows_are_no_longer_than_the_others(self) -> PretrainSpec:
-        if self.short_share and self.short_context > self.architecture.context:
-            raise ValueError(f"short_context: {self.short_context} is above the context, {self.architecture.context}")
-        return self
 
 
 def pretrain(
@@ -98,10 +46,16 @@ def pretrain(
     Raises:
         LuthierError: a source that cannot be read; a loss that is not finite.
     """
+    with Store(out).held():
+        _refuse_another_file(spec, out)
+        if not (out / "evaluation.json").exists():
+            _pretrain(spec, out, device, processes, threads, notify)
+    return out / "model"
+
+
+def _pretrain(spec: PretrainSpec, out: Path, device: str, processes: int, threads: int | None, notify: Notify) -> None:
     import torch
 
-    if (out / "evaluation.json").exists():
-        return out / "model"
     sources = [read_source(name, settings) for name, settings in spec.sources.items()]
     tokenizer = _tokenizer(spec, sources, out / "tokenizer")
     tokens = _tokens(tokenizer, sources, out / "tokens")
@@ -120,7 +74,19 @@ def pretrain(
         for source in sources
     }
     write_json(out / "evaluation.json", _evaluation(spec, model, tokens, trained, precision, device, scores))
-    return folder
+
+
+def _refuse_another_file(spec: PretrainSpec, out: Path) -> None:
+    """What an output folder holds belongs to one pretraining file."""
+    record = out / "spec.json"
+    if not record.exists():
+        write_json(record, {"digest": spec.digest(), **spec.model_dump(mode="json")})
+    elif json.loads(record.read_text(encoding="utf-8"))["digest"] != spec.digest():
+        raise LuthierError(
+            "this folder holds a pretraining with other settings",
+            where=str(record),
+            mend="give another folder with --out, or the file and settings that it was begun with",
+        )
 
 
 def _train_model(

@@ -15,14 +15,15 @@ from typing import Any
 
 import yaml
 
-from luthier.core.environment import capture_environment, gpu_count, usable_cores
+from luthier.core.environment import capture_environment, gpu_count, memory_bytes, usable_cores
 from luthier.core.errors import LuthierError
 from luthier.core.settings import override, read, read_yaml
 from luthier.core.store import Store
 from luthier.core.types import Listener, Progress, Result, ignore
 from luthier.plan import Plan, plan
 from luthier.run import run
-from luthier.study_file import RunSpec, StudySpec, TaskSpec
+from luthier.run_spec import RunSpec
+from luthier.study_file import StudySpec, TaskSpec
 from luthier.version import __version__
 from luthier.workers import run_all
 
@@ -33,13 +34,15 @@ class Study:
     Attributes:
         spec: the study file, resolved.
         given: as the user gave it, with what `--set` changed.
+        path: of the study file, where there is one.
         store: the output folder, once it has run.
         results: of every run, in the plan's order, once it has run.
     """
 
-    def __init__(self, spec: StudySpec, given: str = ""):
+    def __init__(self, spec: StudySpec, given: str = "", path: str | Path = ""):
         self.spec = spec
         self.given = given
+        self.path = path
         self.store: Store | None = None
         self.results: list[Result] = []
 
@@ -54,7 +57,7 @@ class Study:
         if not isinstance(data, dict):
             raise LuthierError("not a study: it has no keys", where=str(path), mend="give models, tasks and arms")
         data = {"name": Path(path).stem, **override(data, assignments)}
-        return cls(read(StudySpec, data, str(path)), yaml.safe_dump(data, sort_keys=False, allow_unicode=True))
+        return cls(read(StudySpec, data, str(path)), yaml.safe_dump(data, sort_keys=False, allow_unicode=True), path)
 
     def plan(
         self,
@@ -110,12 +113,14 @@ class Study:
         self.store = store = Store(out)
         with store.held():
             started = time.perf_counter()
-            record = self._record(planned, command)
-            store.write_study(record)
             finished, missing = _divide(planned.runs, store)
-            for spec, result in finished.items():
-                listener(Progress(spec, "done", values=result.scores))
-            if workers > 1 and len(missing) > 1:
+            record = self._record(planned, command or f"luthier study {self.path or 'FILE'} --out {out}")
+            earlier = store.study().get("seconds") or 0.0 if finished and store.has_study() else 0.0
+            store.write_study(record)
+            for folder, result in finished.items():
+                listener(Progress(folder, "done", values=result.scores))
+            workers = min(workers, len(missing))
+            if workers > 1:
                 threads = max(1, usable_cores() // workers)
                 done = run_all(
                     missing, store, workers=workers, threads=threads, device=device, given=self.given, listener=listener
@@ -124,7 +129,7 @@ class Study:
                 done = [run(spec, store, device=device, given=self.given, listener=listener) for spec in missing]
             by_folder = {**finished, **{spec.folder: result for spec, result in zip(missing, done, strict=True)}}
             self.results = [by_folder[spec.folder] for spec in planned.runs]
-            store.write_study({**record, "seconds": time.perf_counter() - started})
+            store.write_study({**record, "seconds": earlier + (time.perf_counter() - started if missing else 0.0)})
         return self
 
     def report(self) -> Path:
@@ -160,9 +165,18 @@ def resolve_device(device: str) -> str:
     return ("cuda" if gpu_count() else "cpu") if device == "auto" else device
 
 
-def default_workers(device: str) -> int:
-    """One run per core, or per GPU."""
-    return max(1, gpu_count()) if device.startswith("cuda") else usable_cores()
+def default_workers(device: str, parameters: int) -> int:
+    """One run per GPU; or one per core, as far as memory holds that many models in full fine-tuning.
+
+    Args:
+        device: `cpu` or `cuda`.
+        parameters: of the largest model: 16 bytes each (fp32 weights, gradients, two moments), a gigabyte beside.
+    """
+    if device.startswith("cuda"):
+        return max(1, gpu_count())
+    memory = memory_bytes()
+    fitting = int(0.8 * memory / (16 * parameters + 1e9)) if memory else usable_cores()
+    return max(1, min(usable_cores(), fitting))
 
 
 def _divide(runs: Sequence[RunSpec], store: Store) -> tuple[dict[str, Result], list[RunSpec]]:
@@ -183,7 +197,9 @@ def _finished(spec: RunSpec, store: Store) -> Result | None:
 
 
 def _task_record(settings: TaskSpec, planned: Plan) -> dict[str, Any]:
-    task = planned.tasks[settings.task_name]
+    task = planned.tasks[settings.task_name].without(
+        {example for run in planned.runs if run.task == settings for example in run.left_out}
+    )
     return {
         "name": task.name,
         "primary": settings.primary,
@@ -192,6 +208,7 @@ def _task_record(settings: TaskSpec, planned: Plan) -> dict[str, Any]:
             name for metric in settings.metrics if not metric.higher_is_better for name in metric.measures
         ],
         "rows": {split: len(examples) for split, examples in task.splits.items()},
+        "duplicates": dict(task.duplicates),
         "skipped": [skipped.model_dump() for skipped in planned.skipped[task.name]],
         "examples": {
             example.id: {

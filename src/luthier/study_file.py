@@ -1,4 +1,4 @@
-"""The study file: the unions of everything that can be named in it, and the grid that it spans.
+"""The study file: the unions of everything that can be named in it, and what a study is made of.
 
 **Adding a method, a prompting, an objective, a metric: write its file, and add its class to the tuple here.** It can
 then be named in a study file, enters the JSON schema, the table of methods and the contract tests.
@@ -7,13 +7,12 @@ then be named in a study file, enters the JSON schema, the table of methods and 
 from __future__ import annotations
 
 import difflib
-import re
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from pydantic import Field, model_validator
 
-from luthier.core.settings import OneOf, Settings, digest
+from luthier.core.settings import OneOf, Settings, suggest
 from luthier.core.training_settings import TrainingSettings
 from luthier.core.types import PredictionKind
 from luthier.methods.full import Full
@@ -37,7 +36,7 @@ from luthier.prompting.few_shot import FewShot
 from luthier.prompting.prompting import Prompting
 from luthier.prompting.zero_shot import ZeroShot
 from luthier.regularisers.regulariser import NoRegulariser, Regulariser
-from luthier.tasks.task_settings import TaskSettings
+from luthier.tasks.task_settings import TaskSettings, Texts
 
 METHODS: tuple[type[Method], ...] = (NoMethod, PromptTuning, LoRA, Full)
 PROMPTINGS: tuple[type[Prompting], ...] = (ZeroShot, FewShot, Lead, Copy, Majority, BestConstant)
@@ -91,7 +90,10 @@ class Arm(Settings):
         return not self.prompting.needs_model
 
     @model_validator(mode="after")
-    def _only_the_last_stage_may_stay_unmerged(self) -> Arm:
+    def _stages_go_together(self) -> Arm:
+        for stage in self.trained:
+            if not stage.prompting.needs_model:
+                raise ValueError(f"{stage.prompting.name} asks no model, so training one with it has no use")
         for stage in self.trained[:-1]:
             if not stage.method.mergeable:
                 raise ValueError(f"{stage.method.name} cannot be merged, so it can only be the last stage")
@@ -116,11 +118,15 @@ class TaskSpec(TaskSettings):
 
     @property
     def kinds(self) -> tuple[PredictionKind, ...]:
-        """The kinds of prediction that its metrics need."""
-        return tuple(dict.fromkeys(metric.kinds[0] for metric in self.metrics))
+        """The kinds of prediction that its metrics need, text first."""
+        return tuple(sorted({metric.kinds[0] for metric in self.metrics}, reverse=True))
 
     @model_validator(mode="after")
-    def _primary_is_measured(self) -> TaskSpec:
+    def _measures_are_clear(self) -> TaskSpec:
+        named = [name for metric in self.metrics for name in metric.measures]
+        for name in named:
+            if named.count(name) > 1:
+                raise ValueError(f"metrics: two of them measure {name}")
         if self.primary not in {name for metric in self.metrics for name in metric.measures}:
             raise ValueError(
                 f"primary: no metric here measures {self.primary}; they measure {', '.join(self.measures[1:])}"
@@ -128,96 +134,12 @@ class TaskSpec(TaskSettings):
         return self
 
 
-class ModelRef(Settings):
-    """A model as a run sees it: its name, and what identifies and sizes it."""
-
-    name: str
-    """A house model, a folder, or a hub id."""
-    identity: str
-    """The digest of its configuration, tokenizer and weights."""
-    parameters: int
-    """Weights in all."""
-    context: int | None
-    """The longest input, in tokens; none where there is no limit."""
-
-
-class RunSpec(Settings):
-    """One run: an arm on a model, a task and a seed, everything resolved."""
-
-    arm: Arm
-    """What is run."""
-    model: ModelRef
-    """On which model."""
-    task: TaskSpec
-    """On which task."""
-    data: dict[str, str]
-    """Digests of the task's splits, as they are used."""
-    left_out: tuple[str, ...] = ()
-    """Examples that are too long for the model, and were left out on request."""
-    seed: int
-    """Seeds initialisation, order, shots and sampling."""
-    precision: Literal["fp32", "bf16"]
-    """What it is computed in."""
-
-    def train_keys(self) -> list[str]:
-        """A key per trained stage: the digest of all that its weights depend on, the stage before included."""
-        keys: list[str] = []
-        for stage in self.arm.trained:
-            keys.append(
-                digest(
-                    {
-                        "stage": stage.fingerprint(),
-                        "before": keys[-1] if keys else self.model.identity,
-                        "train": self.data["train"],
-                        "validation": self.data["validation"],
-                        "seed": self.seed,
-                        "precision": self.precision,
-                    }
-                )
-            )
-        return keys
-
-    def predict_key(self) -> str:
-        """The digest of all that the predictions depend on; the seed only where it changes them."""
-        prompting = self.arm.prompting
-        depends_on_seed = prompting.seeded or self.task.generation.temperature > 0
-        return digest(
-            {
-                "weights": [*self.train_keys(), self.model.identity if prompting.needs_model else None],
-                "prompting": prompting.fingerprint(),
-                "kinds": self.task.kinds,
-                "generation": self.task.generation.fingerprint(),
-                "train": self.data["train"],
-                "test": self.data["test"],
-                "seed": self.seed if depends_on_seed else None,
-                "precision": self.precision,
-            }
-        )
-
-    def score_key(self) -> str:
-        """The digest of all that the scores depend on, and of the point in the grid that they belong to: a baseline's
-        predictions are those of every model."""
-        metrics = [metric.fingerprint() for metric in self.task.metrics]
-        return digest([self.predict_key(), metrics, self.model.identity, self.task.task_name])
-
-    @property
-    def seeded(self) -> bool:
-        """Whether another seed could give another result."""
-        return bool(self.arm.trained) or self.arm.prompting.seeded or self.task.generation.temperature > 0
-
-    @property
-    def folder(self) -> str:
-        """The run's folder: its arm, digest and seed."""
-        word = re.sub(r"[^A-Za-z0-9.-]+", "_", self.arm.name).strip("_") or "arm"
-        return f"{word}-{self.score_key()}-s{self.seed}"
-
-
 class StudySpec(Settings):
     """A study file: every arm on every model and task, with every seed."""
 
     name: str = "study"
     """What the report is called; the file's name where it is not given."""
-    models: tuple[str, ...] = Field(min_length=1)
+    models: Texts = Field(min_length=1)
     """House models (`house/decoder`), folders, hub ids."""
     tasks: tuple[TaskSpec, ...] = Field(min_length=1)
     """What the models are adapted to."""
@@ -244,6 +166,8 @@ class StudySpec(Settings):
     @model_validator(mode="after")
     def _names_are_clear(self) -> StudySpec:
         names = [arm.name for arm in self.arms]
+        if len(set(self.seeds)) < len(self.seeds):
+            raise ValueError(f"seeds: one of {', '.join(map(str, self.seeds))} is there twice")
         for name in names:
             if names.count(name) > 1:
                 raise ValueError(f"two arms are called {name}: give one of them a `name`")
@@ -279,7 +203,13 @@ def _keys_of_short_form(short: Any) -> Any:
     """`lora`, or `lora: {rank: 8}`, as keys of the long form: `method: {lora: {rank: 8}}`."""
     if isinstance(short, str):
         short = {short: {}}
-    if not isinstance(short, Mapping) or len(short) != 1:
+    if not isinstance(short, Mapping):
+        return short
+    for word in short:  # `lora: {rank: 8}` with training settings beside it
+        if (kind := _kind_of(word)) and kind not in short:
+            rest = {key: value for key, value in short.items() if key != word}
+            return {"name": word, kind: {word: short[word] or {}}, **rest}
+    if len(short) != 1:
         return short
     ((word, settings),) = short.items()
     if word in _KEYS:
@@ -287,6 +217,10 @@ def _keys_of_short_form(short: Any) -> Any:
     nearest = difflib.get_close_matches(str(word), [*_PROMPTING_WORDS, *_METHOD_WORDS], n=1, cutoff=0.5)
     kind = "prompting" if set(nearest) & _PROMPTING_WORDS else "method"
     return {kind: {word: settings or {}}}
+
+
+def _kind_of(word: Any) -> str | None:
+    return "prompting" if word in _PROMPTING_WORDS else "method" if word in _METHOD_WORDS else None
 
 
 def _stage(keys: Any, shared: Any) -> Any:
@@ -298,6 +232,10 @@ def _stage(keys: Any, shared: Any) -> Any:
     if not isinstance(shared, Mapping) or not isinstance(given, Mapping):
         return dict(keys)
     stage = {key: value for key, value in keys.items() if key not in lifted}
+    for key in stage:
+        if key not in Stage.model_fields:
+            known = [*Stage.model_fields, *TrainingSettings.model_fields, "name", "stages"]
+            raise ValueError(f"arms: {key}: no such key{suggest(str(key), known)}")
     return {**stage, "training": {**shared, **given, **lifted}}
 
 

@@ -7,15 +7,18 @@ from collections.abc import Sequence
 from functools import cached_property
 from typing import Any
 
+from luthier.core.environment import peak_memory_bytes, reset_peak_memory
+from luthier.core.errors import LuthierError
 from luthier.core.store import Store
 from luthier.core.types import Example, Listener, Message, Progress
 from luthier.models.flat import use_flat_attention
 from luthier.models.generator import ModelGenerator
-from luthier.models.load import find_model, load_model, load_tokenizer
+from luthier.models.load import ModelFiles, find_model, load_model, load_tokenizer
 from luthier.models.tokens import Encoded, Renderer
-from luthier.objectives.supervised import SupervisedData
+from luthier.objectives.objective import TrainingData
 from luthier.prompting.prompting import Program
-from luthier.study_file import RunSpec, Stage
+from luthier.run_spec import RunSpec
+from luthier.study_file import Stage
 from luthier.tasks.task import Task
 
 
@@ -31,6 +34,7 @@ class Workbench:
         self.spec, self.store, self.device, self.listener = spec, store, device, listener
         self.adapted: Any = None
         self._stages = -1
+        reset_peak_memory()
 
     def prepare(self, stages: int) -> None:
         """Make `adapted` the base with the first `stages` trained stages on it, and the next one's method attached.
@@ -57,9 +61,26 @@ class Workbench:
         self.adapted, self._stages = model.to(self.device), stages
 
     @cached_property
+    def files(self) -> ModelFiles:
+        """The model's files.
+
+        Raises:
+            LuthierError: they are not those that the run was planned with.
+        """
+        files = find_model(self.spec.model.name)
+        if files.digest != self.spec.model.identity:
+            raise LuthierError(
+                "the model has changed since the study was planned",
+                where=str(files.folder),
+                mend="run the same command again",
+                exit_code=1,
+            )
+        return files
+
+    @cached_property
     def tokenizer(self) -> Any:
         """The model's tokenizer."""
-        return load_tokenizer(find_model(self.spec.model.name))
+        return load_tokenizer(self.files)
 
     @cached_property
     def renderer(self) -> Renderer:
@@ -71,23 +92,38 @@ class Workbench:
         """Whether sequences may share a row: the architecture and the current method must both allow it."""
         return self._flat_attention and all(stage.method.flat for stage in self.spec.arm.trained[: self._stages + 1])
 
-    @property
     def generator(self) -> ModelGenerator:
-        """The model as prompting programs see it."""
+        """The finished model as prompting programs see it."""
+        self.prepare(len(self.spec.arm.trained))
         return ModelGenerator(self.adapted, self.renderer, flat=self.flat, run=self.spec.folder, listener=self.listener)
 
-    def training_data(self, stage: Stage, task: Task) -> SupervisedData:
-        """The stage's examples, rendered by its prompting and encoded."""
+    def training_data(self, stage: Stage, task: Task) -> TrainingData:
+        """The stage's examples, rendered by its prompting, encoded, and batched as its objective wants them."""
         program = stage.prompting.program(task.splits["train"], self.spec.seed)
-        return SupervisedData(
-            encode(program, self.renderer, task.splits["train"]),
-            encode(program, self.renderer, task.splits["validation"]),
+        added = stage.method.added_positions
+        return stage.objective.data(
+            encode(program, self.renderer, task.splits["train"], added),
+            encode(program, self.renderer, task.splits["validation"], added),
             batch_size=stage.training.batch_size,
             seed=self.spec.seed,
             flat=self.flat,
             most_tokens=stage.training.micro_batch_tokens,
             pad_id=self.renderer.pad_id,
         )
+
+    def peak_bytes(self) -> int:
+        """The most memory that the run has held so far: the device's where that has its own, else the process's."""
+        if self.device.startswith("cuda"):
+            import torch
+
+            return int(torch.cuda.max_memory_allocated())
+        return peak_memory_bytes()
+
+    def threads(self) -> int:
+        """How many threads it computes with."""
+        import torch
+
+        return torch.get_num_threads()
 
     def notify(self, phase: str, step: int, total: int, values: Any) -> None:
         """The training loop's progress, under the run's name."""
@@ -101,8 +137,7 @@ class Workbench:
         return torch.autocast(kind, dtype=torch.bfloat16, enabled=self.spec.precision == "bf16")
 
     def _base(self) -> Any:
-        files = find_model(self.spec.model.name)
-        model = load_model(files)
+        model = load_model(self.files)
         self._flat_attention = use_flat_attention(model)
         return model
 
@@ -116,13 +151,21 @@ def silence_libraries() -> None:
         warnings.filterwarnings("ignore", category=category, module=r"(transformers|peft|lightning)\b")
 
 
-def encode(program: Program, renderer: Renderer, examples: Sequence[Example]) -> list[Encoded]:
-    """Examples as token sequences, each asked as the program asks it and answered by its first reference."""
+def encode(program: Program, renderer: Renderer, examples: Sequence[Example], added: int = 0) -> list[Encoded]:
+    """Examples as token sequences, each asked as the program asks it and answered by its first reference.
+
+    They are named by where they stand (file and line), which is what a user can look at when a batch goes wrong.
+
+    Args:
+        program, renderer, examples: what asks, what renders, what is asked.
+        added: positions of the context that the method takes for itself.
+    """
     encoded = []
     for example in examples:
 
         def fits(conversation: tuple[Message, ...], example: Example = example) -> bool:
-            return renderer.fits(conversation, len(renderer.completion(conversation, example.reference)))
+            return renderer.fits(conversation, len(renderer.completion(conversation, example.reference)) + added)
 
-        encoded.append(renderer.encode(example.id, program.conversation(example, fits), example.reference))
+        name = example.where or example.id
+        encoded.append(renderer.encode(name, program.conversation(example, fits), example.reference))
     return encoded

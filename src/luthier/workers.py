@@ -20,7 +20,7 @@ from luthier.core.environment import gpu_count
 from luthier.core.errors import LuthierError
 from luthier.core.store import Store
 from luthier.core.types import Listener, Progress, Result
-from luthier.study_file import RunSpec
+from luthier.run_spec import RunSpec
 
 _SECONDS_BETWEEN_EVENTS = 0.2
 
@@ -73,9 +73,11 @@ def run_all(
                     message = worker.pipe.recv()
                 except (EOFError, OSError):
                     worker.process.join()
-                    message = _died(spec, worker.process.exitcode)
-                    store.run(spec.folder).finish(message)
-                    listener(Progress(spec.folder, "failed"))
+                    message = store.run(spec.folder).result()  # it may have died after its last word
+                    if message is None or message.status != "finished":
+                        message = _died(spec, worker.process.exitcode)
+                        store.run(spec.folder).finish(message)
+                        listener(Progress(spec.folder, "failed"))
                     pool[slot] = _start(slot, store.root, threads, device, given)
                 if isinstance(message, LuthierError):
                     raise message
@@ -89,15 +91,15 @@ def run_all(
 
 def _next(waiting: Sequence[RunSpec], running: Sequence[RunSpec]) -> int:
     """The first run that does not need a step which a running one is just doing; else simply the first."""
-    busy = {key for spec in running for key in (*spec.train_keys(), spec.predict_key())}
+    busy = {key for spec in running for key in spec.step_keys()}
     for position, spec in enumerate(waiting):
-        if busy.isdisjoint((*spec.train_keys(), spec.predict_key())):
+        if busy.isdisjoint(spec.step_keys()):
             return position
     return 0
 
 
 def _died(spec: RunSpec, exitcode: int | None) -> Result:
-    from luthier.run import identity
+    from luthier.outcome import identity
 
     how = (
         f"was killed by signal {-exitcode}" if exitcode is not None and exitcode < 0 else f"ended with code {exitcode}"
@@ -113,12 +115,10 @@ def _started(count: int, root: Path, threads: int, device: str, given: str) -> I
         yield pool
     finally:
         for worker in pool:
-            if worker.run is None:
-                worker.pipe.close()  # it sees the end of its input and leaves
-            else:
-                worker.process.terminate()
+            worker.process.kill()  # at the end it waits for nothing; interrupted, it loses what it must do again anyway
         for worker in pool:
-            worker.process.join(timeout=20)
+            worker.process.join()
+            worker.pipe.close()
 
 
 def _start(slot: int, root: Path, threads: int, device: str, given: str) -> _Worker:

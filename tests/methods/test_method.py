@@ -57,11 +57,10 @@ class TestLoRA:
             assert layer.scaling["default"] == scale
 
     def test_one_name_is_a_name_and_no_expression(self) -> None:
-        adapted = [
-            {name for name, p in LoRA(targets=targets).attach(decoder("llama"), None).named_parameters() if "lora" in name}
-            for targets in ("q_proj", ("q_proj",))
-        ]  # fmt: skip
-        assert adapted[0] == adapted[1] and len(adapted[0]) == 2 * 2
+        one, list_of_one = (LoRA(targets=targets).attach(decoder("llama"), None) for targets in ("q_proj", ("q_proj",)))
+        adapted = {name for name, parameter in one.named_parameters() if parameter.requires_grad}
+        assert len(adapted) == 2 * 2 and all("q_proj" in name for name in adapted)
+        assert adapted == {name for name, parameter in list_of_one.named_parameters() if parameter.requires_grad}
 
     def test_layers_that_are_not_there_are_the_users_mistake(self) -> None:
         with pytest.raises(LuthierError, match="q_porj") as caught:

@@ -47,12 +47,13 @@ def test_a_second_copy_of_a_document_is_held_out_with_it(tmp_path: Path) -> None
 
 
 def test_of_a_long_document_only_the_beginning_is_measured_and_nothing_is_trained_on(tmp_path: Path) -> None:
-    long = "ä" * 1000
-    path = written(tmp_path / "a.jsonl", [long, *DOCUMENTS])
-    source = read_source("some", settings(path, held_out_bytes=3000, held_out_bytes_per_document=101))
-    cut = [text for text in source.held_out if text.startswith("ä")]
-    assert cut == ["ä" * 50]  # two bytes each: the half of one that 101 bytes would end in is left out
-    assert long not in source.train
+    long = [f"{index:02d} " + "ä" * 1000 for index in range(10)]
+    path = written(tmp_path / "a.jsonl", long)
+    source = read_source("some", settings(path, held_out_bytes=150, held_out_bytes_per_document=100))
+    assert len(source.held_out) == 2 and len(source.train) == 8
+    for text in source.held_out:
+        assert text[3:] == "ä" * 48  # two bytes each: the half of one that 100 bytes would end in is left out
+        assert text[:3] not in {kept[:3] for kept in source.train}
 
 
 def test_empty_documents_are_left_out(tmp_path: Path) -> None:

@@ -63,7 +63,7 @@ def capture_environment(folder: Path | str = ".") -> dict[str, Any]:
             "usable_cores": usable_cores(),
             "bf16": has_fast_bf16("cpu"),
         },
-        "memory_bytes": _memory_bytes(),
+        "memory_bytes": memory_bytes(),
         "gpus": [{"name": gpu.name, "memory_bytes": gpu.memory_bytes} for gpu in _gpus()],
     }
 
@@ -143,7 +143,8 @@ def _cpu_model() -> str | None:
     return platform.processor() or None
 
 
-def _memory_bytes() -> int | None:
+def memory_bytes() -> int | None:
+    """The machine's memory, in bytes."""
     try:
         return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     except (ValueError, OSError):

@@ -114,6 +114,10 @@ class RunFolder:
         """Per-example scores, in test-set order."""
         return [Score(line["example_id"], line["values"]) for line in read_lines(self.folder / "scores.jsonl")]
 
+    def write_error(self, text: str) -> None:
+        """The traceback of a failed run, for who wants to find the cause."""
+        write_text(self.folder / "error.txt", text)
+
     def finish(self, result: Result) -> None:
         """Write `result.json`: last, and atomically."""
         write_text(self._result, result.model_dump_json(indent=1) + "\n")
@@ -170,6 +174,10 @@ class Store:
         """`study.json`: the resolved study, the names of its runs in order, examples' texts for the report."""
         write_json(self.root / "study.json", study)
 
+    def has_study(self) -> bool:
+        """Whether a study was run in this folder before."""
+        return (self.root / "study.json").exists()
+
     def study(self) -> dict[str, Any]:
         """What `write_study` was given.
 
@@ -181,7 +189,12 @@ class Store:
             raise LuthierError(
                 "no study was run in this folder", where=str(self.root), mend="run `luthier study FILE --out FOLDER`"
             )
-        data: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        try:
+            data: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        except json.JSONDecodeError:
+            raise LuthierError(
+                "study.json cannot be read", where=str(path), mend="run the study again: finished runs are kept"
+            ) from None
         return data
 
 

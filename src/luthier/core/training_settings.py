@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from luthier.core.settings import Settings
 
@@ -12,7 +12,7 @@ from luthier.core.settings import Settings
 class TrainingSettings(Settings):
     """Budget, optimizer and schedule of one training."""
 
-    epochs: float = Field(default=2.0, gt=0)
+    epochs: float = Field(default=2.0, gt=0, allow_inf_nan=False)
     """Passes over the training set; the same for every arm unless a study says otherwise."""
     steps: int | None = Field(default=None, ge=1)
     """Optimizer steps, instead of epochs."""
@@ -51,3 +51,18 @@ class TrainingSettings(Settings):
     """Whether the model goes through torch.compile: worth its start-up in long trainings on a GPU."""
     checkpoint_minutes: float = Field(default=5.0, gt=0)
     """Minutes between checkpoints from which an interrupted training goes on exactly."""
+
+    def fingerprint(self) -> Any:
+        """Without what changes speed and memory alone; the precision that `auto` stands for is in the run's keys."""
+        kept = super().fingerprint()
+        for name in ("micro_batch_tokens", "compile", "checkpoint_minutes", "precision"):
+            del kept[name]
+        return kept
+
+    @model_validator(mode="after")
+    def _patience_can_run_out(self) -> TrainingSettings:
+        if self.patience and self.validations <= self.patience:
+            raise ValueError(
+                f"patience: {self.patience} can never run out in {self.validations} validations: take more"
+            )
+        return self

@@ -184,6 +184,8 @@ class Result(Record):
     objective: str
     status: Literal["finished", "failed"]
     baseline: bool = False
+    seeded: bool = True
+    """Whether another seed could give another result; where not, one run stands for all seeds."""
     error: str | None = None
     scores: dict[str, float] = {}
     cost: Cost = Cost()
@@ -191,7 +193,6 @@ class Result(Record):
     predict_key: str | None = None
     effective: dict[str, Any] = {}
     """What was resolved while running: learning rate, steps, best step, sampling values, precision."""
-    skipped: list[Skipped] = []
     warnings: list[str] = []
 
 

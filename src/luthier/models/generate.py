@@ -71,7 +71,7 @@ def generate(
         sampling: the settings.
         stop_ids: tokens that end an answer.
         pad_id: any token that the model has.
-        decode: ids to text; it drops special tokens.
+        decode: ids to text, white space at its ends kept (a stop text may be a line end); it drops special tokens.
         context: the most positions that the model takes, virtual tokens included; None for no limit.
         most_rows, most_tokens: bounds of a batch.
         on_progress: told how many answers are finished, of how many.
@@ -114,8 +114,10 @@ class _Row:
             self.text = decode(self.ids[:-1] if self.finish == "stop" else self.ids)
         found = [place for place in (self.text.find(text) for text in stop) if place >= 0]
         if found:
-            self.text = self.text[: min(found)].rstrip()
+            self.text = self.text[: min(found)]
             self.finish = "stop_sequence"
+        if self.finish:
+            self.text = self.text.strip()
 
     def generated(self) -> Generated:
         assert self.finish is not None

@@ -65,7 +65,7 @@ class ModelGenerator:
             sampling=sampling,
             stop_ids=self.renderer.stop_ids,
             pad_id=self.renderer.pad_id,
-            decode=self.renderer.decode,
+            decode=self.renderer.text,
             context=self.renderer.context,
             most_rows=self.most_rows,
             most_tokens=self.most_tokens or generation.MOST_TOKENS,

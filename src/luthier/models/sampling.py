@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from pydantic import Field
 
 from luthier.core.settings import Settings
+from luthier.tasks.task_settings import Texts
 
 if TYPE_CHECKING:
     import torch
@@ -31,7 +32,7 @@ class Sampling(Settings):
     repetition_penalty: float = Field(default=1.0, gt=0.0)
     """Divides positive and multiplies negative logits of tokens already seen, prompt included (Keskar et al., arXiv
     1909.05858); 1 is off."""
-    stop: tuple[str, ...] = ()
+    stop: Texts = ()
     """Texts at whose first appearance a generation ends; they are not part of the answer."""
     seed: int = 0
     """Mixed with each example's id into that request's own random stream."""

@@ -118,9 +118,13 @@ class Renderer:
 
     def decode(self, ids: Sequence[int]) -> str:
         """The text of generated ids, special tokens dropped and white space stripped from both ends."""
+        return self.text(ids).strip()
+
+    def text(self, ids: Sequence[int]) -> str:
+        """The text of generated ids as it stands, special tokens dropped."""
         kept = [number for number in ids if number not in self.stop_ids]
         text = self.tokenizer.decode(kept, skip_special_tokens=True, clean_up_tokenization_spaces=False)
-        return str(text).strip()
+        return str(text)
 
     def fits(self, conversation: Conversation, answer_tokens: int) -> bool:
         """Whether the prompt and this many tokens of answer, its end included, fit into the context."""

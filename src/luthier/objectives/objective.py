@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 from luthier.core.settings import Named
 from luthier.models.batch import Batch
+from luthier.models.tokens import Encoded
 
 if TYPE_CHECKING:
     import torch
@@ -27,6 +29,32 @@ class TrainingData(Protocol):
 
 class Objective(Named):
     """Base of every objective. A subclass is one file here and one word in `study_file.py`."""
+
+    def data(
+        self,
+        train: Sequence[Encoded],
+        validation: Sequence[Encoded],
+        *,
+        batch_size: int,
+        seed: int,
+        flat: bool,
+        most_tokens: int,
+        pad_id: int,
+    ) -> TrainingData:
+        """The batches that it reads, made of encoded examples.
+
+        Args:
+            train, validation: encoded examples.
+            batch_size: examples per optimizer step.
+            seed: of the order.
+            flat: whether the rows of a batch may stand in one flat row (the method and the architecture decide).
+            most_tokens: of one micro-batch.
+            pad_id: fills padded rows.
+        """
+        raise NotImplementedError
+
+    def prepare(self, model: Any, data: TrainingData) -> None:
+        """Look at the model before its first step (reference log-probabilities)."""
 
     def loss(self, model: Any, batch: Batch) -> torch.Tensor:
         """The loss *summed* over the batch's units, a scalar: the loop divides by the units of the whole step, so that

@@ -23,6 +23,21 @@ class Supervised(Objective):
 
     name: ClassVar[str] = "supervised"
 
+    def data(
+        self,
+        train: Sequence[Encoded],
+        validation: Sequence[Encoded],
+        *,
+        batch_size: int,
+        seed: int,
+        flat: bool,
+        most_tokens: int,
+        pad_id: int,
+    ) -> SupervisedData:
+        return SupervisedData(
+            train, validation, batch_size=batch_size, seed=seed, flat=flat, most_tokens=most_tokens, pad_id=pad_id
+        )
+
     def loss(self, model: Any, batch: Batch) -> torch.Tensor:
         from torch.nn.functional import cross_entropy
 

@@ -59,10 +59,11 @@ class Program(ABC):
         asked = generator
 
         def request(example: Example) -> Request:
-            candidates = (example.choices or example.references) if "choices" in kinds else ()
-            room = sampling.max_new_tokens if "text" in kinds else 1
+            # Room for both, whatever is asked: every kind of prediction answers the same prompt.
+            answers = example.choices or example.references
             return Request(
-                example.id, self.conversation(example, lambda messages: asked.fits(messages, room, candidates))
+                example.id,
+                self.conversation(example, lambda messages: asked.fits(messages, sampling.max_new_tokens, answers)),
             )
 
         requests = [request(example) for example in examples]

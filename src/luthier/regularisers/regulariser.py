@@ -15,8 +15,9 @@ if TYPE_CHECKING:
 class Regulariser(Named):
     """Base of every regulariser. A subclass is one file here and one word in `study_file.py`."""
 
-    def prepare(self, model: Any) -> None:
-        """Look at the model before its first step (starting weights, Fisher information)."""
+    def prepare(self, model: Any, data: Any, objective: Any) -> None:
+        """Look at the model before its first step: starting weights, Fisher information on the data by the objective's
+        loss."""
 
     def penalty(self, model: Any, batch: Batch) -> torch.Tensor | None:
         """What is added to the mean loss of a step's unit, a scalar; None for nothing."""

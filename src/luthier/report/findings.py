@@ -107,7 +107,7 @@ class ArmSummary:
     @property
     def same_for_all_seeds(self) -> bool:
         """Whether it trains nothing and was run once, without failure: its answers then stand for every seed."""
-        return self.status == "finished" and len(self.runs) == 1 and self.runs[0].result.train_key is None
+        return self.status == "finished" and not self.runs[0].result.seeded
 
 
 @dataclass(frozen=True)

@@ -115,11 +115,8 @@ def _curves(store: Store, group: Group) -> dict[str, Any]:
 
 
 def _skipped(summary: Summary) -> list[tuple[str, str]]:
-    """Where and why rows were left out, by tasks and by runs, each once."""
+    """Where and why rows were left out, each once."""
     rows = [(row["where"], row["reason"]) for task in summary.study["tasks"] for row in task.get("skipped", ())]
-    for group in summary.groups:
-        for arm in group.arms:
-            rows += [(row.where, row.reason) for run in arm.runs for row in run.result.skipped]
     return list(dict.fromkeys(rows))
 
 

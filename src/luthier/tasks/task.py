@@ -6,7 +6,8 @@ This file tells the story; each of its steps has a file of its own beside it.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, replace
 
 from luthier.core.errors import LuthierError
 from luthier.core.settings import digest
@@ -39,6 +40,14 @@ class Task:
     skipped: tuple[Skipped, ...]
     digests: Mapping[Split, str]
     duplicates: Mapping[Split, int]
+
+    def without(self, ids: AbstractSet[str]) -> Task:
+        """The task without these examples, its digests taken anew."""
+        if not ids:
+            return self
+        splits = {split: tuple(e for e in examples if e.id not in ids) for split, examples in self.splits.items()}
+        digests = {split: _digest(examples) for split, examples in splits.items()}
+        return replace(self, splits=splits, digests=digests)
 
 
 def load_task(settings: TaskSettings, *, skip_bad_rows: bool = False) -> Task:

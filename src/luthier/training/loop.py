@@ -94,8 +94,9 @@ def train(
     """
     # Rounded first: 0.7 of 10 steps is 7.000000000000001 to a computer, and means 7.
     steps = settings.steps or max(1, math.ceil(round(settings.epochs * data.steps_per_epoch, 6)))
-    optimizers = build_optimizers(method.parameter_groups(model, learning_rate), model, settings)
-    regulariser.prepare(model)
+    optimizers = build_optimizers(method.parameter_groups(model, learning_rate), model, settings, device)
+    objective.prepare(model, data)
+    regulariser.prepare(model, data, objective)
     fabric, forward = _on_device(model, optimizers, device, precision, settings.compile)
     state: dict[str, Any] = {
         "step": 0, "tokens": 0, "seconds": 0.0, "best": None, "best_step": 0, "bad": 0, "losses": []

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def build_optimizers(
-    groups: list[dict[str, Any]], model: Any, settings: TrainingSettings
+    groups: list[dict[str, Any]], model: Any, settings: TrainingSettings, device: str = "cpu"
 ) -> list[torch.optim.Optimizer]:
     """AdamW over all groups; under `muon`, hidden matrices go to Muon and the rest stays with AdamW.
 
@@ -34,8 +34,7 @@ def build_optimizers(
         matrices = [p for group in groups for p in group["params"] if p.ndim == 2 and id(p) not in outer]
         hidden = {id(p) for p in matrices}
         if matrices:
-            on_gpu = next(model.parameters()).is_cuda
-            dtype = torch.bfloat16 if on_gpu else torch.float32
+            dtype = torch.bfloat16 if device.startswith("cuda") else torch.float32
             optimizers.append(Muon(matrices, settings.muon_learning_rate, settings.weight_decay, dtype=dtype))
     rest = [group | {"params": [p for p in group["params"] if id(p) not in hidden]} for group in groups]
     decayed = [

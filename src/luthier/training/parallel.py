@@ -83,14 +83,6 @@ def first() -> bool:
     return _size()[0] == 0
 
 
-def wait() -> None:
-    """Wait for all the others to come here too."""
-    if _size()[1] > 1:
-        import torch.distributed as distributed
-
-        distributed.barrier()
-
-
 def share(items: Sequence[Item]) -> Sequence[Item]:
     """This process's part of a list."""
     rank, processes = _size()

@@ -1,0 +1,90 @@
+"""What a run's steps left in the store, put together as its result."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from luthier.core.errors import LuthierError
+from luthier.core.store import Step, Store
+from luthier.core.types import Cost, Result
+from luthier.run_spec import RunSpec
+
+_SHOWN = (
+    "learning_rate", "muon_learning_rate", "optimizer", "steps", "kept_step", "loss", "validation_loss", "flat",
+    "device", "threads",
+)  # fmt: skip
+"""What of a training's record is worth a reader's eye beside the scores."""
+
+
+def training_flops(parameters: int, trainable: int, tokens: int) -> float:
+    """An estimate of a training's floating-point operations.
+
+    Per token: 2 N forward, 2 N for the gradients of activations, and 2 T for the gradients of the T weights that move
+    (Kaplan et al. 2020, arXiv 2001.08361, count 6 N where all move). Attention's own products are not in it.
+    """
+    return float(tokens) * (4 * parameters + 2 * trainable)
+
+
+def learning_warnings(step: Step) -> list[str]:
+    """Whether the training loss fell at all: a method that does not learn is reported as not learning."""
+    losses = [line["loss"] for line in step.training_log() if "loss" in line]
+    part = max(1, len(losses) // 5)
+    first, last = sum(losses[:part]) / part, sum(losses[-part:]) / part
+    if len(losses) >= 10 and last > 0.98 * first:
+        return [f"did not learn: its training loss went from {first:.3f} to {last:.3f}"]
+    return []
+
+
+def finished(spec: RunSpec, store: Store, means: dict[str, float]) -> Result:
+    """The result of a run whose steps are all done."""
+    trainings = [store.step("train", key).record() for key in spec.train_keys()]
+    predictions = [store.step("predict", key).record() for key in spec.predict_keys().values()]
+    last = trainings[-1] if trainings else {}
+    seconds = sum(record["seconds"] for record in trainings)
+    tokens = sum(record["tokens"] for record in trainings)
+    cost = Cost(
+        trainable_parameters=last.get("trainable_parameters", 0),
+        total_parameters=spec.model.parameters if spec.arm.prompting.needs_model else 0,
+        train_seconds=seconds,
+        predict_seconds=sum(record["seconds"] for record in predictions),
+        train_tokens=tokens,
+        tokens_per_second=tokens / seconds if seconds else 0.0,
+        peak_bytes=max(record["peak_bytes"] for record in [*trainings, *predictions]),
+        adapter_bytes=last.get("adapter_bytes", 0),
+        flops=sum(record["flops"] for record in trainings),
+    )
+    effective: dict[str, Any] = {"precision": spec.precision}
+    effective |= {key: last[key] for key in _SHOWN if key in last}
+    for record in predictions:
+        effective |= record["effective"]
+    effective["metrics"] = [metric.signature() for metric in spec.task.metrics]
+    warnings = [warning for record in trainings for warning in record["warnings"]]
+    return Result(**identity(spec), status="finished", scores=means, cost=cost, effective=effective, warnings=warnings)
+
+
+def failed(spec: RunSpec, error: Exception) -> Result:
+    """A failed run: its error in words, for the table; what it finished stays in the store."""
+    message = str(error) if isinstance(error, LuthierError) else f"{type(error).__name__}: {error}"
+    if isinstance(error, MemoryError) or "out of memory" in message.lower():
+        message = f"out of memory: lower training.micro_batch_tokens, or take a smaller model ({message})"
+    return Result(**identity(spec), status="failed", error=message)
+
+
+def identity(spec: RunSpec) -> dict[str, Any]:
+    """What names a run in its result, finished or failed."""
+    stages = spec.arm.trained or spec.arm.stages
+    keys = spec.train_keys()
+    return {
+        "arm": spec.arm.name,
+        "model": spec.model.name,
+        "task": spec.task.task_name,
+        "seed": spec.seed,
+        "digest": spec.run_key(),
+        "prompting": spec.arm.prompting.label(),
+        "method": " then ".join(stage.method.label() for stage in stages),
+        "objective": stages[-1].objective.name if spec.arm.trained else "none",
+        "baseline": spec.arm.baseline,
+        "seeded": spec.seeded,
+        "train_key": keys[-1] if keys else None,
+        "predict_key": spec.predict_key(),
+    }
