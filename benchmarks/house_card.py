@@ -89,7 +89,7 @@ It is made for comparing methods, not for use: it writes English-looking text an
 | trained on | {evaluation["tokens"]:,} tokens ({evaluation["tokens"] / evaluation["parameters"]:.1f} a parameter), about {evaluation["flops"]:.1e} FLOPs |
 | took | {evaluation["seconds"] / 60:.0f} minutes on {machine["cpu"]["usable_cores"]} cores ({evaluation["precision"]}), other work beside it |
 | final loss | {evaluation["loss"]:.3f} nats a token (training mixture), {evaluation["validation_loss"]:.3f} held out (sources alike) |
-| licence of the weights | Apache-2.0 |
+| licence of the weights | Apache-2.0; the sources keep theirs |
 
 ## Data
 
@@ -123,6 +123,10 @@ Do not use what it writes as fact.
 luthier pretrain studies/pretrain/decoder.yaml --out runs/decoder --processes 2
 python benchmarks/house_card.py runs/decoder src/luthier/models/house/decoder
 ```
+
+This checkpoint was trained in several sittings of that command, resumed from checkpoints: the first 88 steps by one
+process with two threads, the rest by two processes; its length was set from 793 to 696 steps while the rate was still
+constant (the warm-up was 31 steps throughout). Run anew, the command gives a model that differs by rounding.
 """
 
 

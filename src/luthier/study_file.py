@@ -208,7 +208,7 @@ def _keys_of_short_form(short: Any) -> Any:
     for word in short:  # `lora: {rank: 8}` with training settings beside it
         if (kind := _kind_of(word)) and kind not in short:
             rest = {key: value for key, value in short.items() if key != word}
-            return {"name": word, kind: {word: short[word] or {}}, **rest}
+            return {kind: {word: short[word] or {}}, **rest}
     if len(short) != 1:
         return short
     ((word, settings),) = short.items()
