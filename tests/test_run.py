@@ -44,9 +44,11 @@ def test_a_run_from_top_to_bottom(make_study: MakeStudy, tmp_path: Path):
     assert training.done and not training.checkpoint.exists()
     assert [line["step"] for line in training.training_log() if "loss" in line] == [1, 2]
     assert (training.weights / "adapter_model.safetensors").is_file()
-    predictions = store.step("predict", spec.predict_key()).predictions()
-    assert {prediction.kind for prediction in predictions} == {"text", "choices"}
-    assert len(predictions) == 2 * len(folder.scores()) == 8
+    assert set(spec.predict_keys()) == {"text", "choices"}
+    for kind, predict_key in spec.predict_keys().items():
+        predictions = store.step("predict", predict_key).predictions()
+        assert {prediction.kind for prediction in predictions} == {kind}
+        assert len(predictions) == len(folder.scores()) == 4
     mean = sum(score.values["nll"] for score in folder.scores()) / 4
     assert result.scores["nll"] == pytest.approx(mean)
     assert result.effective["steps"] == 2
@@ -137,9 +139,9 @@ def test_a_loss_that_is_not_finite_fails_the_run_and_names_the_batch(make_study:
     result = run(spec, store)
     assert result.status == "failed" and result.scores == {}
     assert result.error is not None and "not finite" in result.error and "at step 2" in result.error
-    ids = [word.strip(",") for word in result.error.split("examples ")[1].split("\n")[0].split()]
+    named = [word.strip(",") for word in result.error.split("examples ")[1].split("\n")[0].split()]
     task = make_study().plan(device="cpu", check_lengths=False).tasks["meetings"]
-    assert len(ids) == 4 and set(ids) <= {example.id for example in task.splits["train"]}
+    assert len(named) == 4 and set(named) <= {example.where for example in task.splits["train"]}
     assert store.run(spec.folder).result() == result
     assert not steps(store, "train") and not steps(store, "predict")
 

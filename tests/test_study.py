@@ -87,7 +87,7 @@ def test_an_unfinished_run_is_taken_up_again(make_study: MakeStudy, out: Path):
 def test_a_new_metric_trains_and_predicts_nothing(make_study: MakeStudy, out: Path):
     make_study().run(out, device="cpu")
     before = (steps(Store(out), "train"), steps(Store(out), "predict"))
-    assert (len(before[0]), len(before[1])) == (1, 2)
+    assert (len(before[0]), len(before[1])) == (1, 4)  # two arms, two kinds of prediction
     study = make_study(task={"metrics": ["rouge", "nll", "chrf", "bits_per_byte"]}).run(out, device="cpu")
     assert (steps(Store(out), "train"), steps(Store(out), "predict")) == before
     assert all({"chrf", "bits_per_byte", "nll"} <= set(result.scores) for result in study.results)
@@ -112,7 +112,7 @@ def test_what_no_seed_changes_is_done_once(make_study: MakeStudy, out: Path):
         ("lead", 0), ("copy", 0), ("best_constant", 0),
     ]  # fmt: skip
     assert len(steps(Store(out), "train")) == 2  # a and b are trained alike
-    assert len(steps(Store(out), "predict")) == 1 + 2 + 2 + 3
+    assert len(steps(Store(out), "predict")) == 2 * (1 + 2 + 2 + 3)  # texts and likelihoods
 
 
 def test_a_changed_study_reports_its_own_runs_alone(make_study: MakeStudy, out: Path):

@@ -168,10 +168,18 @@ def test_what_only_prediction_depends_on_leaves_the_training(task: dict[str, Any
     assert (before.predict_key() == after.predict_key()) == ("metrics" in task)
 
 
-def test_the_name_of_an_arm_is_in_no_key(make_study: MakeStudy):
+def test_the_name_of_an_arm_is_in_the_key_of_the_run_alone(make_study: MakeStudy):
     named = runs(make_study(arms=[{"name": "other", "method": {"lora": {"rank": 4}}}]))["other-0"]
-    assert keys(named) == keys(lora(make_study))
-    assert named.folder != lora(make_study).folder
+    assert named.step_keys() == lora(make_study).step_keys()
+    assert named.run_key() != lora(make_study).run_key()
+
+
+def test_the_texts_are_shown_whatever_metric_comes_first(make_study: MakeStudy):
+    for metrics in (["rouge", "nll"], ["nll", "rouge"]):
+        run = lora(make_study, task={"metrics": metrics})
+        assert run.predict_key() == run.predict_keys()["text"]
+    run = lora(make_study, task={"metrics": ["nll"], "primary": "nll"})
+    assert run.predict_key() == run.predict_keys()["choices"]
 
 
 def test_a_later_stage_depends_on_the_one_before(make_study: MakeStudy):
