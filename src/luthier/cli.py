@@ -101,7 +101,7 @@ def _dry_run(the_study: Any, device: str, skip_bad_rows: bool, as_json: bool) ->
             "model": run.model.name,
             "task": run.task.task_name,
             "seed": run.seed,
-            "digest": run.score_key(),
+            "digest": run.run_key(),
             "seconds": round(seconds(run, planned)),
         }
         for run in planned.runs

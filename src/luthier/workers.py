@@ -78,7 +78,8 @@ def run_all(
                         message = _died(spec, worker.process.exitcode)
                         store.run(spec.folder).finish(message)
                         listener(Progress(spec.folder, "failed"))
-                    pool[slot] = _start(slot, store.root, threads, device, given)
+                    if waiting:
+                        pool[slot] = _start(slot, store.root, threads, device, given)
                 if isinstance(message, LuthierError):
                     raise message
                 if isinstance(message, Progress):
