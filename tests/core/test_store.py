@@ -13,7 +13,7 @@ import pytest
 from luthier.core import store as store_module
 from luthier.core.errors import LuthierError
 from luthier.core.store import Store, read_lines, write_lines, write_text
-from luthier.core.types import ChoicePrediction, Result, Score, Skipped, TextPrediction
+from luthier.core.types import ChoicePrediction, Result, Score, TextPrediction
 
 RESULT = Result(
     arm="lora",
@@ -26,7 +26,7 @@ RESULT = Result(
     objective="supervised",
     status="finished",
     scores={"rougeL": 0.25},
-    skipped=[Skipped(where="a.jsonl:3", reason="empty reference")],
+    warnings=["did not learn"],
 )
 
 

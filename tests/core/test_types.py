@@ -16,7 +16,6 @@ from luthier.core.types import (
     Message,
     Prediction,
     Result,
-    Skipped,
     TagsPrediction,
     TextPrediction,
     prediction_from_json,
@@ -75,7 +74,7 @@ def test_a_result_comes_back_from_json_as_it_went():
         scores={"rougeL": 0.25},
         cost=Cost(trainable_parameters=4608, train_seconds=1.5),
         effective={"learning_rate": 1e-4},
-        skipped=[Skipped(where="train.jsonl:3", reason="empty")],
+        warnings=["did not learn"],
     )
     assert Result.model_validate_json(result.model_dump_json()) == result
 

@@ -24,7 +24,7 @@ class Pull(Regulariser):
     strength: float = 1.0
     _start: dict[str, torch.Tensor] = PrivateAttr(default_factory=dict)
 
-    def prepare(self, model: Any) -> None:
+    def prepare(self, model: Any, data: Any, objective: Any) -> None:
         self._start.update(weights(model))
 
     def penalty(self, model: Any, batch: Batch) -> torch.Tensor:
@@ -33,7 +33,7 @@ class Pull(Regulariser):
 
 def test_none_adds_nothing() -> None:
     model = attached(Full())
-    NoRegulariser().prepare(model)
+    NoRegulariser().prepare(model, None, None)
     assert NoRegulariser().penalty(model, flat_batch(ROWS[:1])) is None
 
 
@@ -58,7 +58,7 @@ def test_a_pull_back_holds_the_weights_back_and_is_no_part_of_the_loss() -> None
 
 def test_a_penalty_counts_once_a_step() -> None:
     regulariser, model = Pull(), attached(Full())
-    regulariser.prepare(model)
+    regulariser.prepare(model, None, None)
     with torch.no_grad():
         for parameter in model.parameters():
             parameter.add_(0.01)
@@ -77,7 +77,7 @@ def test_a_penalty_counts_once_a_step() -> None:
         return original(self, *args)
 
     class Started(Pull):
-        def prepare(self, model: Any) -> None:
+        def prepare(self, model: Any, data: Any, objective: Any) -> None:
             self._start.update(regulariser._start)
 
     for most_tokens in (40, 100_000):

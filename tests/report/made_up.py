@@ -99,6 +99,7 @@ def _make_run(store: Store, arm: str, seed: int, *, failed: bool) -> str:
         "method": arm if trained else "none",
         "objective": "supervised" if trained else "none",
         "baseline": arm == "lead-3",
+        "seeded": trained,
     }
     if failed:
         error = f"the loss is not finite at step 12\n  where: batch {HOSTILE}"
