@@ -64,6 +64,10 @@ def study(
     console = Console(stderr=as_json)
     planned = the_study.plan(out, device=device, skip_bad_rows=skip_bad_rows)
     workers = workers or default_workers(device, max(files.parameters for files in planned.models.values()))
+    for task, rows in planned.skipped.items():
+        if rows:
+            places = ", ".join(row.where for row in rows[:3]) + (", ..." if len(rows) > 3 else "")
+            console.print(f"{task}: {len(rows)} rows left out ({places}); the report names them", highlight=False)
     live = LiveTable(
         [run.folder for run in planned.runs],
         workers=workers,

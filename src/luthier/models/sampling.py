@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from luthier.core.settings import Settings
 from luthier.tasks.task_settings import Texts
@@ -36,6 +36,13 @@ class Sampling(Settings):
     """Texts at whose first appearance a generation ends; they are not part of the answer."""
     seed: int = 0
     """Mixed with each example's id into that request's own random stream."""
+
+    @field_validator("stop")
+    @classmethod
+    def _stops_are_texts(cls, stop: tuple[str, ...]) -> tuple[str, ...]:
+        if "" in stop:
+            raise ValueError("an empty text would end every answer at once")
+        return stop
 
 
 def random_stream(seed: int, example_id: str) -> torch.Generator:
