@@ -86,7 +86,7 @@ It is made for comparing methods, not for use: it writes English-looking text an
 | parameters | {evaluation["parameters"]:,}, stored in bf16 |
 | context | {shape.context:,} tokens |
 | tokenizer | byte-level BPE, {shape.vocabulary:,} tokens, digits apart; padding, mask, class, separator, role and 64 span-sentinel tokens reserved |
-| trained on | {evaluation["tokens"]:,} tokens ({evaluation["tokens"] / evaluation["parameters"]:.1f} a parameter), about {evaluation["flops"]:.1e} FLOPs |
+| trained on | {evaluation["tokens"]:,} tokens ({evaluation["tokens"] / evaluation["parameters"]:.1f} a parameter: undertrained), about {evaluation["flops"]:.1e} FLOPs |
 | took | {evaluation["seconds"] / 60:.0f} minutes on {machine["cpu"]["usable_cores"]} cores ({evaluation["precision"]}), other work beside it |
 | final loss | {evaluation["loss"]:.3f} nats a token (training mixture), {evaluation["validation_loss"]:.3f} held out (sources alike) |
 | licence of the weights | Apache-2.0; the sources keep theirs |

@@ -75,7 +75,8 @@ def test_a_dry_run_prints_every_run_without_torch_and_writes_nothing(study_yaml:
     for line, run in zip(lines, runs, strict=False):
         assert line.startswith(run.run_key()) and f"seed {run.seed}  ~" in line and line.endswith(" s")
         assert run.arm.name in line.split() and run.model.name in line.split()
-    assert lines[8].startswith("8 runs, roughly ")
+    assert lines[8].endswith(": 12 train, 3 validation, 4 test")
+    assert lines[9].startswith("8 runs, roughly ")
     assert everything_in(tmp_path) == before
 
 

@@ -117,8 +117,11 @@ def _dry_run(the_study: Any, device: str, skip_bad_rows: bool, as_json: bool) ->
         print(
             f"{row['digest']}  {row['arm']:<24} {row['model']}  {row['task']}  seed {row['seed']}  ~{row['seconds']} s"
         )
-    total = sum(row["seconds"] for row in rows)
-    print(f"{len(rows)} runs, roughly {max(1, round(total / 60))} min on this machine. Nothing was run.")
+    for task in planned.tasks.values():
+        print(f"{task.name}: " + ", ".join(f"{len(examples)} {split}" for split, examples in task.splits.items()))
+    minutes = max(1, round(sum(row["seconds"] for row in rows) / 60))
+    left = f"{minutes} min" if minutes < 120 else f"{minutes / 60:.0f} hours"
+    print(f"{len(rows)} runs, roughly {left} on this machine, as busy as it is now. Nothing was run.")
     print("Rows too long for a model are looked for when it runs; leaving some out changes the digests.")
 
 

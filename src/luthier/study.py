@@ -7,6 +7,7 @@ Study.load("studies/dialogsum.yaml").run("runs/dialogsum").report()
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -162,6 +163,8 @@ class Study:
 
 def resolve_device(device: str) -> str:
     """`auto` as what this machine has."""
+    if not re.fullmatch(r"auto|cpu|cuda(:\d+)?", device):
+        raise LuthierError(f"{device}: no such device", where="--device", mend="say cpu, cuda, cuda:1, or auto")
     return ("cuda" if gpu_count() else "cpu") if device == "auto" else device
 
 

@@ -10,7 +10,7 @@ import difflib
 from collections.abc import Mapping
 from typing import Annotated, Any
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from luthier.core.settings import OneOf, Settings, suggest
 from luthier.core.training_settings import TrainingSettings
@@ -49,6 +49,11 @@ AnyPrompting = Annotated[Prompting, OneOf(*PROMPTINGS)]
 AnyRegulariser = Annotated[Regulariser, OneOf(*REGULARISERS)]
 AnyObjective = Annotated[Objective, OneOf(*OBJECTIVES)]
 AnyMetric = Annotated[Metric, OneOf(*METRICS)]
+
+
+def _as_several(value: Any) -> Any:
+    """One metric may stand alone."""
+    return [value] if isinstance(value, str | Mapping) else value
 
 
 class Stage(Settings):
@@ -103,7 +108,9 @@ class Arm(Settings):
 class TaskSpec(TaskSettings):
     """A task in a study: its data and templates, and how its predictions are made and judged."""
 
-    metrics: tuple[AnyMetric, ...] = Field(default=(Rouge(), Nll()), min_length=1)
+    metrics: Annotated[tuple[AnyMetric, ...], BeforeValidator(_as_several)] = Field(
+        default=(Rouge(), Nll()), min_length=1
+    )
     """What judges a prediction."""
     primary: str = "rougeL"
     """The measure that arms are compared by."""
@@ -158,7 +165,14 @@ class StudySpec(Settings):
     @model_validator(mode="before")
     @classmethod
     def _read_short_arms(cls, data: Any) -> Any:
-        if not isinstance(data, Mapping) or not isinstance(data.get("arms"), list | tuple):
+        if not isinstance(data, Mapping):
+            return data
+        for key in data:
+            if key not in cls.model_fields and key in TrainingSettings.model_fields:
+                raise ValueError(f"{key} belongs under training")
+            if key not in cls.model_fields and key in TaskSpec.model_fields:
+                raise ValueError(f"{key} belongs in a task")
+        if not isinstance(data.get("arms"), list | tuple):
             return data
         shared = data.get("training") or {}
         return {**data, "arms": [_long_form(arm, shared) for arm in data["arms"]]}
@@ -205,10 +219,10 @@ def _keys_of_short_form(short: Any) -> Any:
         short = {short: {}}
     if not isinstance(short, Mapping):
         return short
-    for word in short:  # `lora: {rank: 8}` with training settings beside it
-        if (kind := _kind_of(word)) and kind not in short:
-            rest = {key: value for key, value in short.items() if key != word}
-            return {kind: {word: short[word] or {}}, **rest}
+    words = [word for word in short if _kind_of(word) and _kind_of(word) not in short]
+    if words:  # `lora: {rank: 8}`, perhaps with `few_shot: {shots: 2}` or training settings beside it
+        rest = {key: value for key, value in short.items() if key not in words}
+        return {**{_kind_of(word): {word: short[word] or {}} for word in words}, **rest}
     if len(short) != 1:
         return short
     ((word, settings),) = short.items()
@@ -234,6 +248,9 @@ def _stage(keys: Any, shared: Any) -> Any:
     stage = {key: value for key, value in keys.items() if key not in lifted}
     for key in stage:
         if key not in Stage.model_fields:
+            owners = [cls.name for cls in (*PROMPTINGS, *METHODS) if key in cls.model_fields]
+            if owners:
+                raise ValueError(f"arms: {key} is a setting of {owners[0]}: indent it below that word")
             known = [*Stage.model_fields, *TrainingSettings.model_fields, "name", "stages"]
             raise ValueError(f"arms: {key}: no such key{suggest(str(key), known)}")
     return {**stage, "training": {**shared, **given, **lifted}}

@@ -148,6 +148,9 @@ def suggest(word: str, known: Sequence[str] | Mapping[str, Any]) -> str:
     return f"; did you mean {near[0]}?" if near else ""
 
 
+_WORDS = {"tuple_type": "give a list, as in [a, b]", "model_type": "give a map of settings"}
+"""pydantic's messages that speak of Python rather than of YAML."""
+
 SettingsType = TypeVar("SettingsType", bound=Settings)
 
 
@@ -162,7 +165,7 @@ def read(cls: type[SettingsType], data: Any, where: str) -> SettingsType:
             if item["type"] == "too_short" and any(len(other["loc"]) > len(item["loc"]) for other in found):
                 continue  # pydantic counts entries that were refused as missing
             path = ".".join(str(part) for part in item["loc"])
-            message = item["msg"].removeprefix("Value error, ")
+            message = _WORDS.get(item["type"]) or item["msg"].removeprefix("Value error, ")
             problems.append(f"{path}: {message}" if path else message)
         raise LuthierError("; ".join(problems), where=where, mend="`luthier schema` lists every key") from None
 
@@ -184,7 +187,9 @@ def read_yaml(path: str) -> Any:
         mark = getattr(error, "problem_mark", None)
         line = f":{mark.line + 1}" if mark else ""
         raise LuthierError(
-            f"not valid YAML: {getattr(error, 'problem', error)}", where=f"{path}{line}", mend="check the indentation"
+            f"not valid YAML: {getattr(error, 'problem', error)}",
+            where=f"{path}{line}",
+            mend="check the indentation (spaces, not tabs), and put templates in quotes",
         ) from None
     except ValueError as error:  # a date that is none
         raise LuthierError(f"not valid YAML: {error}", where=str(path), mend="quote it") from None

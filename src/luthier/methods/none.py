@@ -9,7 +9,7 @@ from luthier.methods.method import Method
 
 
 class NoMethod(Method):
-    """Move nothing."""
+    """Move nothing: the base model as it is."""
 
     name: ClassVar[str] = "none"
     trains: ClassVar[bool] = False

@@ -25,6 +25,6 @@ class Regulariser(Named):
 
 
 class NoRegulariser(Regulariser):
-    """Hold nothing back."""
+    """Hold nothing back: the objective alone decides."""
 
     name: ClassVar[str] = "none"
