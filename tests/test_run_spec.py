@@ -12,7 +12,7 @@ import pytest
 from luthier.core.errors import LuthierError
 from luthier.core.settings import read
 from luthier.core.store import Store
-from luthier.run import run
+from luthier.run import _loaded, run
 from luthier.run_spec import RunSpec
 from luthier.study import Study
 from luthier.study_file import StudySpec
@@ -49,6 +49,7 @@ def test_names_enter_the_run_but_not_its_steps(make_study: MakeStudy) -> None:
 def test_data_that_changed_since_the_plan_is_refused(make_study: MakeStudy, tmp_path: Path) -> None:
     the_study = make_study(arms=["zero_shot"])
     (spec,) = the_study.plan(device="cpu", check_lengths=False).runs
+    _loaded.cache_clear()  # what a process has read once it may go on with: it is what the run was planned with
     path = Path(the_study.spec.tasks[0].data.test[0])  # type: ignore[union-attr]
     before = path.read_text(encoding="utf-8")
     try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from luthier.models.batch import Batch, flat_batch, micro_batches, padded_batch
+from luthier.models.batch import FILL, Batch, flat_batch, micro_batches, padded_batch
 from luthier.models.tokens import Encoded
 
 THREE = [
@@ -87,9 +87,18 @@ def test_micro_batches_keep_within_their_bound_and_lose_nothing() -> None:
 
 
 def test_neighbours_in_length_share_a_batch() -> None:
-    sequences = [sequence("long", 10), sequence("short", 2), sequence("longer", 11), sequence("shorter", 1)]
+    sequences = [sequence("long", 10), sequence("short", 4), sequence("longer", 11), sequence("shorter", 3)]
     batches = micro_batches(sequences, flat=False, most_tokens=22, pad_id=0)
     assert [batch.example_ids for batch in batches] == [("shorter", "short"), ("long", "longer")]
+
+
+def test_a_padded_batch_ends_where_it_would_be_mostly_padding() -> None:
+    sequences = [sequence(f"{length}", length) for length in (30, 4, 26, 5, 12)]
+    padded = micro_batches(sequences, flat=False, most_tokens=1000, pad_id=0)
+    assert [batch.example_ids for batch in padded] == [("4", "5"), ("12",), ("26", "30")]
+    assert all(batch.tokens >= FILL * batch.input_ids.numel() for batch in padded)
+    (flat,) = micro_batches(sequences, flat=True, most_tokens=1000, pad_id=0)
+    assert flat.tokens == flat.input_ids.numel() == 77
 
 
 def test_a_batch_moves_as_a_whole() -> None:
