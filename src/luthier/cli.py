@@ -144,13 +144,12 @@ def pretrain(
     if dry_run:
         print(spec.model_dump_json(indent=1))
         return
+    from luthier.core.types import Progress
     from luthier.models.load import check_device
     from luthier.report.live import LiveTable
 
     device = check_device(resolve_device(device))
     with LiveTable([spec.name]) as live:
-        from luthier.core.types import Progress
-
         folder = do_pretrain(
             spec,
             out,

@@ -128,12 +128,15 @@ def _seeds(
     """A run per seed; one alone where no seed could change it."""
     left_out = frozenset(example.id for example in too_long.get((name, task.name), ()))
     precision = _precision(arm, device)
+    arm = _with_rates(arm, files.parameters)
+    model = ModelRef(name=name, identity=files.digest, parameters=files.parameters, context=files.context)
+    data = dict(task.without(left_out).digests)
     runs = [
         RunSpec(
-            arm=_with_rates(arm, files.parameters),
-            model=ModelRef(name=name, identity=files.digest, parameters=files.parameters, context=files.context),
+            arm=arm,
+            model=model,
             task=settings,
-            data=dict(task.without(left_out).digests),
+            data=data,
             left_out=tuple(sorted(left_out)),
             seed=seed,
             precision=precision,
@@ -167,7 +170,7 @@ def _with_rates(arm: Arm, parameters: int) -> Arm:
 
 
 def _too_long(spec: StudySpec, models: Mapping[str, ModelFiles], tasks: Mapping[str, Task]) -> TooLong:
-    """Examples whose prompt and reference, with the arms' virtual tokens, are longer than a model's context."""
+    """Examples whose prompt and longest answer, with the arms' virtual tokens, are longer than a model's context."""
     from luthier.models.load import load_tokenizer
 
     added = max((stage.method.added_positions for arm in spec.arms for stage in arm.stages), default=0)
@@ -178,16 +181,12 @@ def _too_long(spec: StudySpec, models: Mapping[str, ModelFiles], tasks: Mapping[
         renderer = Renderer(load_tokenizer(files), files.context)
         for name, task in tasks.items():
             found[(model, name)] = [
-                example for split in SPLITS for example in task.splits[split] if not _fits(renderer, example, added)
+                example
+                for split in SPLITS
+                for example in task.splits[split]
+                if not renderer.fits(example.messages, answers=(*example.references, *example.choices), added=added)
             ]
     return found
-
-
-def _fits(renderer: Renderer, example: Example, added: int) -> bool:
-    """Whether the prompt fits with each of its answers."""
-    answers = (*example.references, *example.choices)
-    longest = max(len(renderer.completion(example.messages, answer)) for answer in answers)
-    return renderer.fits(example.messages, longest + added)
 
 
 def _refuse_too_long(too_long: TooLong) -> LuthierError:

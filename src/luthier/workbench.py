@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
+from contextlib import nullcontext
 from functools import cached_property
 from typing import Any
 
@@ -130,11 +131,12 @@ class Workbench:
         self.listener(Progress(self.spec.folder, phase, step, total, values))
 
     def autocast(self) -> Any:
-        """The run's precision, for predictions."""
+        """The run's precision, for predictions; a baseline in fp32 need not import torch for it."""
+        if self.spec.precision == "fp32":
+            return nullcontext()
         import torch
 
-        kind = self.device.partition(":")[0]
-        return torch.autocast(kind, dtype=torch.bfloat16, enabled=self.spec.precision == "bf16")
+        return torch.autocast(self.device.partition(":")[0], dtype=torch.bfloat16)
 
     def _base(self) -> Any:
         model = load_model(self.files)
@@ -164,7 +166,7 @@ def encode(program: Program, renderer: Renderer, examples: Sequence[Example], ad
     for example in examples:
 
         def fits(conversation: tuple[Message, ...], example: Example = example) -> bool:
-            return renderer.fits(conversation, len(renderer.completion(conversation, example.reference)) + added)
+            return renderer.fits(conversation, answers=[example.reference], added=added)
 
         name = example.where or example.id
         encoded.append(renderer.encode(name, program.conversation(example, fits), example.reference))

@@ -119,8 +119,7 @@ class ModelGenerator:
     def fits(self, conversation: tuple[Message, ...], answer_tokens: int, answers: Sequence[str] = ()) -> bool:
         """Whether the prompt fits into the context with this many tokens of answer, and with each of these answers;
         virtual tokens are counted."""
-        longest = max([answer_tokens, *(len(self.renderer.completion(conversation, answer)) for answer in answers)])
-        return self.renderer.fits(conversation, longest + virtual_tokens(self.model))
+        return self.renderer.fits(conversation, answer_tokens, answers=answers, added=virtual_tokens(self.model))
 
     def record(self) -> dict[str, Any]:
         """What was in force: the sampling values, and how many answers had to be shorter than `max_new_tokens`."""

@@ -126,9 +126,21 @@ class Renderer:
         text = self.tokenizer.decode(kept, skip_special_tokens=True, clean_up_tokenization_spaces=False)
         return str(text)
 
-    def fits(self, conversation: Conversation, answer_tokens: int) -> bool:
-        """Whether the prompt and this many tokens of answer, its end included, fit into the context."""
-        return self.context is None or len(self.prompt(conversation)) + answer_tokens <= self.context
+    def fits(
+        self, conversation: Conversation, answer_tokens: int = 0, *, answers: Sequence[str] = (), added: int = 0
+    ) -> bool:
+        """Whether the prompt fits into the context with its answer.
+
+        Args:
+            conversation: what asks.
+            answer_tokens: room for an answer of so many tokens, its end included.
+            answers: room for each of these.
+            added: positions that are taken besides (virtual tokens).
+        """
+        if self.context is None:
+            return True
+        longest = max([answer_tokens, *(len(self.completion(conversation, answer)) for answer in answers)])
+        return len(self.prompt(conversation)) + longest + added <= self.context
 
     def _prompt_text(self, conversation: Conversation) -> str:
         return _plain_text(conversation) if self._template is None else self._chat_text(conversation, ask=True)

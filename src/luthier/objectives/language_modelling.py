@@ -8,29 +8,19 @@ Documents stand one after the other, each closed by the end-of-sequence token, c
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from luthier.models.batch import Batch
-from luthier.models.forward import scored_logits
-from luthier.objectives.objective import Objective
+from luthier.objectives.next_token import NextToken
 
 if TYPE_CHECKING:
     import numpy as np
-    import torch
 
 
-class LanguageModelling(Objective):
+class LanguageModelling(NextToken):
     """Cross-entropy of every token of a packed row but its first."""
 
     name: ClassVar[str] = "language_modelling"
-
-    def loss(self, model: Any, batch: Batch) -> torch.Tensor:
-        from torch.nn.functional import cross_entropy
-
-        return cross_entropy(scored_logits(model, batch), batch.targets, reduction="sum")
-
-    def units(self, batch: Batch) -> int:
-        return len(batch.targets)
 
 
 class PackedData:

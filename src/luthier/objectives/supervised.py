@@ -7,18 +7,14 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import ClassVar
 
 from luthier.models.batch import Batch, micro_batches
-from luthier.models.forward import scored_logits
 from luthier.models.tokens import Encoded
-from luthier.objectives.objective import Objective
-
-if TYPE_CHECKING:
-    import torch
+from luthier.objectives.next_token import NextToken
 
 
-class Supervised(Objective):
+class Supervised(NextToken):
     """Cross-entropy on the reference, summed over its tokens."""
 
     name: ClassVar[str] = "supervised"
@@ -37,14 +33,6 @@ class Supervised(Objective):
         return SupervisedData(
             train, validation, batch_size=batch_size, seed=seed, flat=flat, most_tokens=most_tokens, pad_id=pad_id
         )
-
-    def loss(self, model: Any, batch: Batch) -> torch.Tensor:
-        from torch.nn.functional import cross_entropy
-
-        return cross_entropy(scored_logits(model, batch), batch.targets, reduction="sum")
-
-    def units(self, batch: Batch) -> int:
-        return len(batch.targets)
 
 
 class SupervisedData:

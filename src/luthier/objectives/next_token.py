@@ -1,0 +1,27 @@
+"""The cross-entropy of next tokens: what supervised tuning and language modelling share.
+
+L = - sum_t log p(x_t | x_<t)        over the positions that the batch scores
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from luthier.models.batch import Batch
+from luthier.models.forward import scored_logits
+from luthier.objectives.objective import Objective
+
+if TYPE_CHECKING:
+    import torch
+
+
+class NextToken(Objective):
+    """Cross-entropy of the scored tokens; a unit is a token. Which are scored is the data's to say."""
+
+    def loss(self, model: Any, batch: Batch) -> torch.Tensor:
+        from torch.nn.functional import cross_entropy
+
+        return cross_entropy(scored_logits(model, batch), batch.targets, reduction="sum")
+
+    def units(self, batch: Batch) -> int:
+        return len(batch.targets)
