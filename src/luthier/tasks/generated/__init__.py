@@ -17,4 +17,34 @@ def _support_desk(seed: int) -> Mapping[Split, Sequence[Mapping[str, Any]]]:
     return support_desk(seed)
 
 
-GENERATED: dict[str, Generate] = {"support_desk": _support_desk}
+def _sentiment(seed: int) -> Mapping[Split, Sequence[Mapping[str, Any]]]:
+    from luthier.tasks.generated.sentiment import sentiment
+
+    return sentiment(seed)
+
+
+def _entities(seed: int) -> Mapping[Split, Sequence[Mapping[str, Any]]]:
+    from luthier.tasks.generated.entities import entities
+
+    return entities(seed)
+
+
+def _arithmetic(seed: int) -> Mapping[Split, Sequence[Mapping[str, Any]]]:
+    from luthier.tasks.generated.arithmetic import arithmetic
+
+    return arithmetic(seed)
+
+
+def _yes_no(seed: int) -> Mapping[Split, Sequence[Mapping[str, Any]]]:
+    from luthier.tasks.generated.yes_no import yes_no
+
+    return yes_no(seed)
+
+
+GENERATED: dict[str, Generate] = {
+    "support_desk": _support_desk,
+    "sentiment": _sentiment,
+    "entities": _entities,
+    "arithmetic": _arithmetic,
+    "yes_no": _yes_no,
+}
