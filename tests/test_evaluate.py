@@ -9,7 +9,8 @@ from typing import ClassVar
 import pytest
 
 from luthier.core.types import ChoicePrediction, Example, Message, Prediction, PredictionKind, TextPrediction
-from luthier.evaluate import score
+from luthier.evaluate import score, score_against_others
+from luthier.metrics.accuracy import Accuracy
 from luthier.metrics.exact_match import ExactMatch
 from luthier.metrics.metric import Metric
 from luthier.metrics.nll import Nll
@@ -65,3 +66,54 @@ def test_a_kind_that_no_one_predicted_is_absent():
     scores, means = score([Nll()], [TextPrediction(example.id, "yes") for example in EXAMPLES], EXAMPLES)
     assert [dict(one.values) for one in scores] == [{}, {}, {}]
     assert means == {}
+
+
+def test_of_several_kinds_the_first_that_the_metric_takes():
+    """Whatever the order of the predictions: a likelihood says `yes`, a text `no`."""
+    likely = [ChoicePrediction(name, ("yes", "no"), (-1.0, -2.0), (1, 1)) for name in "ab"]
+    texts = [TextPrediction(name, "no") for name in "abc"]
+    for predictions in ([*likely, *texts], [*texts, *likely]):
+        scores, means = score([Accuracy()], predictions, EXAMPLES)
+        assert [one.values["accuracy"] for one in scores] == [1.0, 1.0, 0.0]
+        assert means == {"accuracy": pytest.approx(2 / 3)}
+
+
+def test_likelihoods_of_the_references_alone_are_no_choice():
+    alone = ChoicePrediction("a", ("yes",), (-1.0,), (1,))
+    assert score([Accuracy()], [alone], EXAMPLES[:1])[1] == {}
+    assert score([Accuracy()], [alone, TextPrediction("a", "no")], EXAMPLES[:1])[1] == {"accuracy": 0.0}
+
+
+def asked(references: Mapping[str, str]) -> list[Example]:
+    return [Example(name, (Message("user", "?"),), (text,)) for name, text in references.items()]
+
+
+def test_against_others_each_text_meets_another_reference():
+    examples = asked({"a": "one", "b": "two", "c": "three"})
+    own = [TextPrediction(example.id, example.reference) for example in examples]
+    scores = score_against_others([ExactMatch()], own, examples)
+    assert {found.example_id: dict(found.values) for found in scores} == {
+        name: {"exact_match": 0.0} for name in ("a", "b", "c")
+    }
+    same = [TextPrediction(example.id, "one") for example in examples]
+    others = {
+        found.example_id: found.values["exact_match"] for found in score_against_others([ExactMatch()], same, examples)
+    }
+    assert others["a"] == 0.0 and sum(others.values()) == 1.0  # one of the other two was held against "one"
+
+
+def test_against_others_equal_references_are_passed_over():
+    examples = asked({"a": "yes", "b": "yes", "c": "no"})
+    texts = [TextPrediction(example.id, "yes") for example in examples]
+    found = {
+        score.example_id: score.values["exact_match"] for score in score_against_others([ExactMatch()], texts, examples)
+    }
+    assert found == {"a": 0.0, "b": 0.0, "c": 1.0}
+
+
+def test_against_others_wants_texts_and_something_else_to_say():
+    examples = asked({"a": "yes", "b": "yes"})
+    texts = [TextPrediction(example.id, "yes") for example in examples]
+    assert score_against_others([ExactMatch()], texts, examples) == []
+    likelihoods = [ChoicePrediction(example.id, ("yes",), (-1.0,), (1,)) for example in examples]
+    assert score_against_others([Nll()], likelihoods, asked({"a": "yes", "b": "no"})) == []

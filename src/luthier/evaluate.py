@@ -1,12 +1,17 @@
-"""Scores: every metric of a task on every prediction of the kind that it takes."""
+"""Scores: every metric of a task on the prediction of the kind that it takes."""
 
 from __future__ import annotations
 
+import hashlib
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
-from luthier.core.types import Example, Prediction, Score
+from luthier.core.types import ChoicePrediction, Example, Prediction, PredictionKind, Score
 from luthier.metrics.metric import Metric
+
+ByKind = Mapping[tuple[PredictionKind, str], Prediction]
+"""Predictions by kind and example id."""
 
 
 def score(
@@ -25,12 +30,14 @@ def score(
     """
     values: list[dict[str, float]] = [{} for _ in examples]
     summary: dict[str, float] = {}
+    by_kind = {(prediction.kind, prediction.example_id): prediction for prediction in predictions}
     for metric in metrics:
-        of_kind = {p.example_id: p for p in predictions if p.kind in metric.kinds}
-        pairs = [(of_kind[example.id], example) for example in examples if example.id in of_kind]
+        pairs = []
         for example, taken in zip(examples, values, strict=True):
-            if example.id in of_kind:
-                measured = metric.score(of_kind[example.id], example)
+            prediction = _prediction_for(metric, example, by_kind)
+            if prediction is not None:
+                pairs.append((prediction, example))
+                measured = metric.score(prediction, example)
                 taken |= {name: value for name, value in measured.items() if math.isfinite(value)}
         if pairs:
             whole = metric.corpus([prediction for prediction, _ in pairs], [example for _, example in pairs])
@@ -39,7 +46,43 @@ def score(
     return scores, {**_means(scores), **summary}
 
 
+def _prediction_for(metric: Metric, example: Example, by_kind: ByKind) -> Prediction | None:
+    """The prediction of the first kind that the metric takes and the example has.
+
+    For a metric that takes several kinds, likelihoods of nothing but the references are no choice: the most probable
+    of right answers is always right.
+    """
+    for kind in metric.kinds:
+        prediction = by_kind.get((kind, example.id))
+        of_references = isinstance(prediction, ChoicePrediction) and set(prediction.choices) <= set(example.references)
+        if prediction is not None and not (of_references and len(metric.kinds) > 1):
+            return prediction
+    return None
+
+
 def _means(scores: Sequence[Score]) -> dict[str, float]:
     names = dict.fromkeys(name for score in scores for name in score.values)
     taken = {name: [score.values[name] for score in scores if name in score.values] for name in names}
     return {name: sum(values) / len(values) for name, values in taken.items()}
+
+
+def score_against_others(
+    metrics: Sequence[Metric], predictions: Sequence[Prediction], examples: Sequence[Example]
+) -> list[Score]:
+    """Score each text against another example's references: what its form alone earns.
+
+    The others are taken in a fixed order of hashes, the next one whose first reference differs. Empty where there are
+    no texts, or where all references are the same.
+    """
+    texts = [prediction for prediction in predictions if prediction.kind == "text"]
+    judges = [metric for metric in metrics if "text" in metric.kinds]
+    order = sorted(examples, key=lambda example: hashlib.sha256(f"other:{example.id}".encode()).hexdigest())
+    swapped: list[Example] = []
+    for place, example in enumerate(order):
+        others = (order[(place + step) % len(order)] for step in range(1, len(order)))
+        other = next((other for other in others if other.reference != example.reference), None)
+        if other is not None:
+            swapped.append(replace(example, references=other.references))
+    if not texts or not swapped or not judges:
+        return []
+    return score(judges, texts, swapped)[0]

@@ -55,9 +55,10 @@ class Majority(Prompting):
 
     name: ClassVar[str] = "majority"
     needs_model: ClassVar[bool] = False
+    reads_training_set: ClassVar[bool] = True
 
     def program(self, train: Sequence[Example], seed: int) -> Program:
-        _need_training_examples(self.name, train)
+        need_training_examples(self.name, train)
         counts = Counter(example.reference for example in train)
         return _Constant(min(counts, key=lambda text: (-counts[text], text)))
 
@@ -71,34 +72,40 @@ class BestConstant(Prompting):
 
     name: ClassVar[str] = "best_constant"
     needs_model: ClassVar[bool] = False
+    reads_training_set: ClassVar[bool] = True
 
     def program(self, train: Sequence[Example], seed: int) -> Program:
-        _need_training_examples(self.name, train)
+        need_training_examples(self.name, train)
         return _Constant(_best_constant([example.reference for example in sorted(train, key=_shuffled)[:JUDGES]]))
 
 
 def trivial_baselines(train: Sequence[Example]) -> list[Prompting]:
     """The baselines that mean something for these training examples; none where there are none.
 
-    `lead` and `copy` want a source (`lead` one that is mostly longer than its lead), `majority` references that
-    repeat: fewer different ones than half the rows.
+    `lead` and `copy` want a source (`lead` one that is mostly longer than its lead) and free answers, `majority`
+    references that repeat: fewer different ones than half the rows.
     """
     if not train:
         return []
     baselines: list[Prompting] = []
     sources = [example.source for example in train if example.source.strip()]
     shortened = sum(len(_units(source)) > Lead().count for source in sources)
-    if 2 * shortened > len(train):
+    listed = any(example.choices for example in train)  # a text from the source is none of the choices
+    if 2 * shortened > len(train) and not listed:
         baselines.append(Lead())
-    if 2 * len(sources) > len(train):
+    if 2 * len(sources) > len(train) and not listed:
         baselines.append(Copy())
     if 2 * len({example.reference for example in train}) < len(train):
         baselines.append(Majority())
     return [*baselines, BestConstant()]
 
 
-class _Trivial(Program):
-    """A program that answers from the example and its constant alone. It has no likelihoods to give."""
+class Trivial(Program):
+    """A program that answers from the example and its constant alone.
+
+    It has no likelihoods to give. Where an answer is a choice from a fixed list its text stands for the choice; where
+    the reference's likelihood is asked for, it gives none.
+    """
 
     @abstractmethod
     def answer(self, example: Example) -> str: ...
@@ -113,10 +120,11 @@ class _Trivial(Program):
         sampling: Sampling,
         kinds: Sequence[PredictionKind],
     ) -> list[Prediction]:
-        return [TextPrediction(example.id, self.answer(example)) for example in examples] if "text" in kinds else []
+        answered = [example for example in examples if "text" in kinds or ("choices" in kinds and example.choices)]
+        return [TextPrediction(example.id, self.answer(example)) for example in answered]
 
 
-class _FromSource(_Trivial):
+class _FromSource(Trivial):
     """Answers from the example's source; one that is blank gives an empty answer."""
 
     def predict(
@@ -149,7 +157,7 @@ class _Copy(_FromSource):
         return example.source
 
 
-class _Constant(_Trivial):
+class _Constant(Trivial):
     def __init__(self, text: str):
         self.text = text
 
@@ -181,7 +189,12 @@ def _lines(source: str) -> list[str]:
     return [line.strip() for line in source.splitlines() if line.strip()]
 
 
-def _need_training_examples(name: str, train: Sequence[Example]) -> None:
+def need_training_examples(name: str, train: Sequence[Example]) -> None:
+    """Refuse to choose from nothing.
+
+    Raises:
+        LuthierError: there are no training examples.
+    """
     if not train:
         raise LuthierError(
             f"{name} is chosen from training references, and there are none",

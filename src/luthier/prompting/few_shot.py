@@ -15,18 +15,28 @@ from luthier.prompting.prompting import Conversation, Fits, Program, Prompting
 class FewShot(Prompting):
     """Put `shots` training examples, with their references, before the question.
 
-    The shots are drawn once per seed and are the same for every example. Where they do not fit into the context, the
-    longest are left out, one by one; how often that happened stands in the result.
+    The shots are drawn once per seed and are the same for every example; with several trials, each seed draws so often
+    and keeps the draw that does best on validation (Liu et al., arXiv 2101.06804, on how much the choice matters).
+    Where they do not fit into the context, the longest are left out, one by one; how often that happened stands in the
+    result.
     """
 
     name: ClassVar[str] = "few_shot"
     seeded: ClassVar[bool] = True
+    reads_training_set: ClassVar[bool] = True
+    varies: ClassVar[str] = "shots"
     shots: int = Field(default=2, ge=1)
     """How many worked examples (2 fits a dialogue task into 2,048 tokens)."""
+    draw: int = Field(default=0, ge=0)
+    """Which draw of a seed; trials on validation choose among several."""
 
     def program(self, train: Sequence[Example], seed: int) -> Program:
-        drawn = random.Random(f"few_shot:{seed}").sample(list(train), min(self.shots, len(train)))
+        name = f"few_shot:{seed}" if self.draw == 0 else f"few_shot:{seed}:{self.draw}"
+        drawn = random.Random(name).sample(list(train), min(self.shots, len(train)))
         return _Shots(drawn)
+
+    def candidates(self, count: int) -> list[tuple[str, Prompting]]:
+        return [(f"draw {draw + 1}", self.model_copy(update={"draw": draw})) for draw in range(count)]
 
 
 class _Shots(Program):

@@ -89,6 +89,15 @@ class Prompting(Named):
     seeded: ClassVar[bool] = False
     """Whether the seed changes what the program does (shots are drawn): it then enters the prediction's key."""
 
+    reads_training_set: ClassVar[bool] = False
+    """Whether the training examples change what the program does: they then enter the prediction's key."""
+    varies: ClassVar[str] = ""
+    """What trials on validation choose for it (`template`, `shots`); empty where there is nothing to choose."""
+
     def program(self, train: Sequence[Example], seed: int) -> Program:
         """Make the program ready from the training examples (never from the test set)."""
         raise NotImplementedError
+
+    def candidates(self, count: int) -> list[tuple[str, Prompting]]:
+        """At most `count` variants to try on validation, each with the words that a table names it by."""
+        return [(self.label(), self)]
