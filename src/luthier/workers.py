@@ -1,6 +1,8 @@
 """Runs side by side: one process per core (or GPU), each with its share of the threads.
 
-A worker that dies takes only its own run with it: the run is reported as failed and another worker takes its place.
+A worker that dies takes only its own run with it: another takes its place, and the run up again, after the others.
+Where that one dies too, the run is reported as failed. When the parent dies, the workers do; when it is asked to stop,
+they save what they train first.
 """
 
 from __future__ import annotations
@@ -8,21 +10,27 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import Any
 
 from luthier.core.environment import gpu_count
 from luthier.core.errors import LuthierError
+from luthier.core.interruption import SIGNALS, Interrupted, answered, say
 from luthier.core.store import Store
 from luthier.core.types import Listener, Progress, Result
 from luthier.run_spec import RunSpec
 
 _SECONDS_BETWEEN_EVENTS = 0.2
+_SECONDS_TO_STOP = 20.0
+"""For a step and a checkpoint; batch systems send SIGKILL some 30 seconds after SIGTERM."""
 
 
 @dataclass
@@ -31,21 +39,20 @@ class _Worker:
     pipe: Connection
     run: RunSpec | None = None
 
+    def end(self) -> None:
+        self.process.join()
+        self.pipe.close()
 
-def run_all(
-    runs: Sequence[RunSpec],
-    store: Store,
-    *,
-    workers: int,
-    threads: int,
-    device: str,
-    given: str,
-    listener: Listener,
-) -> list[Result]:
-    """Do all runs, in the order given where keys allow; results in that order.
+
+Do = Callable[[Sequence[RunSpec]], list[Result]]
+"""Does runs, in the order given where keys allow; gives their results in that order."""
+
+
+@contextmanager
+def crew(store: Store, *, workers: int, threads: int, device: str, given: str, listener: Listener) -> Iterator[Do]:
+    """Workers that do runs, one batch after the other; they are started with the first, and last until the block ends.
 
     Args:
-        runs: what is missing.
         store: where results go.
         workers: processes at once.
         threads: per process.
@@ -55,39 +62,79 @@ def run_all(
 
     Raises:
         LuthierError: what is wrong concerns all runs (the disk is full).
+        Interrupted: SIGTERM or Ctrl-C has come; what the runs need to go on is saved.
     """
+
+    def start(slot: int) -> _Worker:
+        return _start(slot, store.root, threads, device, given)
+
+    with answered(), _ended_together() as pool:
+
+        def do(runs: Sequence[RunSpec]) -> list[Result]:
+            while len(pool) < min(workers, len(runs)):
+                pool.append(start(len(pool)))
+            return _done(runs, pool, start, store, listener)
+
+        yield do
+
+
+def _done(
+    runs: Sequence[RunSpec], pool: list[_Worker], start: Callable[[int], _Worker], store: Store, listener: Listener
+) -> list[Result]:
+    """Hand the runs to the workers as these become free, until every one has its result."""
     waiting = list(runs)
     results: dict[str, Result] = {}
-    with _started(min(workers, len(runs)), store.root, threads, device, given) as pool:
-        while waiting or any(worker.run for worker in pool):
-            for slot, worker in enumerate(pool):
-                if worker.run is None and waiting:
-                    worker.run = waiting.pop(_next(waiting, [other.run for other in pool if other.run]))
-                    worker.pipe.send(worker.run)
-                pool[slot] = worker
-            for pipe in wait([worker.pipe for worker in pool if worker.run]):
-                slot = next(index for index, worker in enumerate(pool) if worker.pipe is pipe)
-                worker, spec = pool[slot], pool[slot].run
-                assert spec is not None
-                try:
-                    message = worker.pipe.recv()
-                except (EOFError, OSError):
-                    worker.process.join()
-                    message = store.run(spec.folder).result()  # it may have died after its last word
-                    if message is None or message.status != "finished":
-                        message = _died(spec, worker.process.exitcode)
-                        store.run(spec.folder).finish(message)
-                        listener(Progress(spec.folder, "failed"))
-                    if waiting:
-                        pool[slot] = _start(slot, store.root, threads, device, given)
-                if isinstance(message, LuthierError):
-                    raise message
-                if isinstance(message, Progress):
-                    listener(message)
-                else:
-                    results[spec.folder] = message
-                    pool[slot].run = None
+    died: set[str] = set()
+    while waiting or any(worker.run for worker in pool):
+        for slot, worker in enumerate(pool):
+            if worker.run is None and waiting:
+                spec = waiting.pop(_next(waiting, [other.run for other in pool if other.run]))
+                pool[slot] = _given(spec, worker, partial(start, slot))
+        for pipe in wait([worker.pipe for worker in pool if worker.run]):
+            worker = next(worker for worker in pool if worker.pipe is pipe)
+            assert worker.run is not None
+            spec, message = worker.run, _heard(worker, store)
+            if message is None and spec.folder not in died:
+                died.add(spec.folder)
+                waiting.append(spec)
+                worker.run = None
+                listener(Progress(spec.folder, "again"))
+                continue
+            if message is None:
+                message = _died(spec, worker.process.exitcode)
+                store.run(spec.folder).finish(message)
+                listener(Progress(spec.folder, "failed"))
+            if isinstance(message, LuthierError):
+                raise message
+            if isinstance(message, Progress):
+                listener(message)
+            else:
+                results[spec.folder] = message
+                worker.run = None
     return [results[spec.folder] for spec in runs]
+
+
+def _given(spec: RunSpec, worker: _Worker, start: Callable[[], _Worker]) -> _Worker:
+    """The worker that has taken the run: this one, or where it has died, a new one in its place."""
+    try:
+        worker.pipe.send(spec)
+    except OSError:
+        worker.end()
+        worker = start()
+        worker.pipe.send(spec)
+    worker.run = spec
+    return worker
+
+
+def _heard(worker: _Worker, store: Store) -> Progress | Result | LuthierError | None:
+    """What a working worker has said; None where it has died without a result."""
+    assert worker.run is not None
+    try:
+        return worker.pipe.recv()
+    except (EOFError, OSError):
+        worker.process.join()
+    last = store.run(worker.run.folder).result()  # it may have died after its last word
+    return last if last is not None and last.status == "finished" else None
 
 
 def _next(waiting: Sequence[RunSpec], running: Sequence[RunSpec]) -> int:
@@ -106,20 +153,34 @@ def _died(spec: RunSpec, exitcode: int | None) -> Result:
         f"was killed by signal {-exitcode}" if exitcode is not None and exitcode < 0 else f"ended with code {exitcode}"
     )
     hint = " (often: out of memory; lower training.micro_batch_tokens or use fewer workers)" if exitcode == -9 else ""
-    return Result(**identity(spec), status="failed", error=f"the run's process {how}{hint}")
+    return Result(**identity(spec), status="failed", error=f"the run's process {how}, twice{hint}")
 
 
 @contextmanager
-def _started(count: int, root: Path, threads: int, device: str, given: str) -> Iterator[list[_Worker]]:
-    pool = [_start(slot, root, threads, device, given) for slot in range(count)]
+def _ended_together() -> Iterator[list[_Worker]]:
+    """A pool, to be filled within the block; whatever ends the block ends its workers."""
+    pool: list[_Worker] = []
     try:
         yield pool
+    except KeyboardInterrupt:
+        _let_save(pool)
+        raise
     finally:
         for worker in pool:
-            worker.process.kill()  # at the end it waits for nothing; interrupted, it loses what it must do again anyway
+            worker.process.kill()  # it waits for nothing: at the end it is idle, after an error it has saved
         for worker in pool:
-            worker.process.join()
-            worker.pipe.close()
+            worker.end()
+
+
+def _let_save(pool: list[_Worker]) -> None:
+    """Ask every worker to stop, and give it the time to end its step and save a checkpoint."""
+    if any(worker.run for worker in pool):
+        say("stopping: the runs under way are saved; once more to end at once")
+    for worker in pool:
+        worker.process.terminate()
+    until = time.monotonic() + _SECONDS_TO_STOP
+    for worker in pool:
+        worker.process.join(max(0.0, until - time.monotonic()))
 
 
 def _start(slot: int, root: Path, threads: int, device: str, given: str) -> _Worker:
@@ -127,10 +188,21 @@ def _start(slot: int, root: Path, threads: int, device: str, given: str) -> _Wor
     ours, theirs = context.Pipe()
     process = context.Process(target=_work, args=(theirs, slot, str(root), threads, device, given), daemon=True)
     values = {"OMP_NUM_THREADS": str(threads), "TOKENIZERS_PARALLELISM": "false"}
-    with _environment({**values, **_own_gpu(slot, device)}):
+    resource_tracker.ensure_running()  # it would unblock the signals
+    with _environment({**values, **_own_gpu(slot, device)}), _blocked():
         process.start()
     theirs.close()
     return _Worker(process, ours)
+
+
+@contextmanager
+def _blocked() -> Iterator[None]:
+    """Signals wait: a process that is started here hears them once it says so, and never half-way through its start."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _own_gpu(slot: int, device: str) -> dict[str, str]:
@@ -158,8 +230,27 @@ def _environment(values: dict[str, str]) -> Iterator[None]:
 
 
 def _work(pipe: Connection, slot: int, root: str, threads: int, device: str, given: str) -> None:
-    """A worker's life: take a run, do it, send its events and its result; until the pipe closes."""
+    """A worker's life, from its start to its end by the parent's pipe, its death, or a signal."""
+    threading.Thread(target=_die_with_the_parent, daemon=True).start()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to answer
+    try:
+        with answered(afterwards=signal.SIG_IGN):
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
+            _serve(pipe, slot, root, threads, device, given)
+    except Interrupted as end:
+        raise SystemExit(end.exit_code) from None
+
+
+def _die_with_the_parent() -> None:
+    """An orphan must not write into a folder that another process may hold by now."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    parent.join()
+    os._exit(1)
+
+
+def _serve(pipe: Connection, slot: int, root: str, threads: int, device: str, given: str) -> None:
+    """Take a run, do it, send its events and its result; until the pipe closes."""
     import torch
 
     from luthier.run import run

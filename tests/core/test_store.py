@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pytest
 
-from luthier.core import store as store_module
 from luthier.core.errors import LuthierError
 from luthier.core.store import Store, read_lines, write_lines, write_text
 from luthier.core.types import ChoicePrediction, Result, Score, TextPrediction
@@ -58,7 +57,10 @@ def test_a_line_cut_short_by_a_crash_is_left_out(tmp_path: Path):
     path = tmp_path / "lines.jsonl"
     write_lines(path, [{"n": 1}, {"n": 2}])
     path.write_text(path.read_text() + '{"n": 3, "te')
-    assert read_lines(path) == [{"n": 1}, {"n": 2}]
+    assert read_lines(path, cut_short=True) == [{"n": 1}, {"n": 2}]
+    with pytest.raises(LuthierError, match="damaged") as raised:
+        read_lines(path)
+    assert raised.value.where == f"{path}:3"
 
 
 def test_a_training_without_a_log_has_no_lines(tmp_path: Path):
@@ -96,7 +98,7 @@ def test_a_full_disk_leaves_what_stood_there(tmp_path: Path, monkeypatch: pytest
     def full(_: int) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr(store_module.os, "fsync", full)
+    monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(LuthierError, match="No space left on device") as raised:
         write_text(path, "new and longer")
     assert raised.value.exit_code == 1

@@ -2,34 +2,36 @@
 
 ```
 <out>/train/<key>/      train.jsonl, weights/, checkpoint/ while unfinished, done.json last
+<out>/sample/<key>/     predictions.jsonl: text sampled from an untouched base, done.json last
 <out>/predict/<key>/    predictions.jsonl, done.json last
-<out>/runs/<name>/      spec.json given.yaml environment.json scores.jsonl, result.json last
+<out>/runs/<name>/      spec.json given.yaml environment.json scores.jsonl wrong_reference.jsonl retained.jsonl,
+                        result.json last
 ```
 
-Whatever is written is written beside its place and renamed; the marker (`done.json`, `result.json`) comes last, so a
-folder without it is unfinished and is taken up again.
+Whatever is written is written beside its place, flushed and renamed (`durable.py`); the marker (`done.json`,
+`result.json`) comes last, so a folder without it, or with one that cannot be read, is unfinished and is taken up again.
 """
 
 from __future__ import annotations
 
 import json
-import os
 import shutil
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
 
 from filelock import FileLock, Timeout
 
+from luthier.core.durable import cannot_write, read_object, replace_file, sync_tree, tidy
 from luthier.core.errors import LuthierError
 from luthier.core.types import Prediction, Result, Score, prediction_from_json, prediction_to_json
 
-StepKind = Literal["train", "predict"]
+StepKind = Literal["train", "sample", "predict"]
 
 
 class Step:
-    """One keyed step on disk (a training or a prediction), shared by all the runs that need it."""
+    """One keyed step on disk (a training, a sampling, a prediction), shared by all the runs that need it."""
 
     def __init__(self, folder: Path):
         self.folder = folder
@@ -42,17 +44,32 @@ class Step:
     @property
     def done(self) -> bool:
         """Whether the step is finished."""
-        return self._done.exists()
+        return read_object(self._done) is not None
 
     @contextmanager
     def claimed(self) -> Iterator[None]:
-        """Hold the step against other workers: the second waits, and then finds it done."""
-        self.folder.mkdir(parents=True, exist_ok=True)
-        with FileLock(self.folder / ".lock"):
+        """Hold the step against other workers: the second waits, and then finds it done.
+
+        Raises:
+            LuthierError: the folder cannot be written (exit code 1).
+        """
+        lock = FileLock(self.folder / ".lock")
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            lock.acquire()
+        except OSError as error:
+            raise cannot_write("a step's folder", self.folder, error) from None
+        try:
+            tidy(self.folder)
+            if self.done:
+                shutil.rmtree(self.checkpoint, ignore_errors=True)  # a kill came between the marker and this
             yield
+        finally:
+            lock.release()
 
     def finish(self, record: Mapping[str, Any]) -> None:
-        """Write the marker, and drop what only an unfinished step needs."""
+        """Write the marker, once all that it stands for is on the disk, and drop what only an unfinished step needs."""
+        sync_tree(self.folder)
         write_json(self._done, record)
         shutil.rmtree(self.checkpoint, ignore_errors=True)
 
@@ -66,12 +83,16 @@ class Step:
         write_lines(self._predictions, (prediction_to_json(prediction) for prediction in predictions))
 
     def predictions(self) -> list[Prediction]:
-        """The predictions, in the order written."""
+        """The predictions, in the order written.
+
+        Raises:
+            LuthierError: the file was damaged since (exit code 1): a part of them would be scored as if it were all.
+        """
         return [prediction_from_json(line) for line in read_lines(self._predictions)]
 
     def training_log(self) -> list[dict[str, Any]]:
         """The lines of `train.jsonl`: one an optimizer step or validation."""
-        return read_lines(self.log) if self.log.exists() else []
+        return read_lines(self.log, cut_short=True) if self.log.exists() else []
 
 
 class RunFolder:
@@ -80,6 +101,8 @@ class RunFolder:
     def __init__(self, folder: Path):
         self.folder = folder
         self._result = folder / "result.json"
+        self._wrong_reference = folder / "wrong_reference.jsonl"
+        self._retained = folder / "retained.jsonl"
 
     @property
     def name(self) -> str:
@@ -88,9 +111,8 @@ class RunFolder:
 
     def result(self) -> Result | None:
         """The run's result, or None where it is unfinished."""
-        if not self._result.exists():
-            return None
-        return Result.model_validate_json(self._result.read_text(encoding="utf-8"))
+        found = read_object(self._result)
+        return None if found is None else Result.model_validate(found)
 
     def describe(self, spec: Mapping[str, Any], given: str, environment: Mapping[str, Any]) -> None:
         """What is to be run: resolved, as given, and where."""
@@ -105,14 +127,27 @@ class RunFolder:
 
     def write_scores(self, scores: Iterable[Score]) -> None:
         """Per-example scores, one a line."""
-        write_lines(
-            self.folder / "scores.jsonl",
-            ({"example_id": score.example_id, "values": dict(score.values)} for score in scores),
-        )
+        _write_scores(self.folder / "scores.jsonl", scores)
 
     def scores(self) -> list[Score]:
         """Per-example scores, in test-set order."""
-        return [Score(line["example_id"], line["values"]) for line in read_lines(self.folder / "scores.jsonl")]
+        return _scores(self.folder / "scores.jsonl")
+
+    def write_wrong_reference(self, scores: Iterable[Score]) -> None:
+        """Per-example scores against another example's reference."""
+        _write_scores(self._wrong_reference, scores)
+
+    def wrong_reference(self) -> list[Score]:
+        """What `write_wrong_reference` was given; empty where the run made no text."""
+        return _scores(self._wrong_reference) if self._wrong_reference.exists() else []
+
+    def write_retained(self, rows: Iterable[Mapping[str, Any]]) -> None:
+        """What the run kept of the base: a row (task, example_id, before, after) a retention example."""
+        write_lines(self._retained, rows)
+
+    def retained(self) -> list[dict[str, Any]]:
+        """What `write_retained` was given; empty where nothing was trained."""
+        return read_lines(self._retained) if self._retained.exists() else []
 
     def write_error(self, text: str) -> None:
         """The traceback of a failed run, for who wants to find the cause."""
@@ -136,9 +171,9 @@ class Store:
         Raises:
             LuthierError: another process works in the folder, or it cannot be written.
         """
+        lock = FileLock(self.root / ".lock")
         try:
             self.root.mkdir(parents=True, exist_ok=True)
-            lock = FileLock(self.root / ".lock")
             lock.acquire(timeout=0)
         except Timeout:
             raise LuthierError(
@@ -153,6 +188,8 @@ class Store:
                 mend="give another folder with --out",
             ) from None
         try:
+            for folder in (self.root, *(run.folder for run in self.runs())):
+                tidy(folder)
             yield
         finally:
             lock.release()
@@ -168,7 +205,7 @@ class Store:
     def runs(self) -> list[RunFolder]:
         """Every run folder, finished or not, by name."""
         folder = self.root / "runs"
-        return [RunFolder(path) for path in sorted(folder.iterdir()) if path.is_dir()] if folder.exists() else []
+        return [RunFolder(path) for path in sorted(folder.iterdir()) if path.is_dir()] if folder.is_dir() else []
 
     def write_study(self, study: Mapping[str, Any]) -> None:
         """`study.json`: the resolved study, the names of its runs in order, examples' texts for the report."""
@@ -176,7 +213,7 @@ class Store:
 
     def has_study(self) -> bool:
         """Whether a study was run in this folder before."""
-        return (self.root / "study.json").exists()
+        return read_object(self.root / "study.json") is not None
 
     def study(self) -> dict[str, Any]:
         """What `write_study` was given.
@@ -189,12 +226,11 @@ class Store:
             raise LuthierError(
                 "no study was run in this folder", where=str(self.root), mend="run `luthier study FILE --out FOLDER`"
             )
-        try:
-            data: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        except json.JSONDecodeError:
+        data = read_object(path)
+        if data is None:
             raise LuthierError(
                 "study.json cannot be read", where=str(path), mend="run the study again: finished runs are kept"
-            ) from None
+            )
         return data
 
 
@@ -204,23 +240,11 @@ def write_text(path: Path, text: str) -> None:
     Raises:
         LuthierError: the disk is full (exit code 1); what stood at `path` is untouched.
     """
-    beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    data = text.encode()
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with open(beside, "w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(beside, path)
+        replace_file(path, data)
     except OSError as error:
-        with suppress(OSError):
-            beside.unlink()
-        raise LuthierError(
-            f"cannot write {len(text.encode())} bytes: {error.strerror}",
-            where=str(path),
-            mend="free some space and run the same command again: finished runs are kept",
-            exit_code=1,
-        ) from None
+        raise cannot_write(f"{len(data)} bytes", path, error) from None
 
 
 def write_json(path: Path, data: Any) -> None:
@@ -233,15 +257,39 @@ def write_lines(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
     write_text(path, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
 
 
-def read_lines(path: Path) -> list[dict[str, Any]]:
-    """The rows that `write_lines` wrote; a last line cut short by a crash is left out."""
+def read_lines(path: Path, *, cut_short: bool = False) -> list[dict[str, Any]]:
+    """The rows of a JSON-lines file.
+
+    Args:
+        path: the file.
+        cut_short: whether lines are added to it one by one, so that a crash may have cut the last one short: the rows
+            end there. What `write_lines` wrote is there whole or not at all.
+
+    Raises:
+        LuthierError: a line is not JSON (exit code 1).
+    """
     rows = []
     # Not splitlines(): a text may hold U+2028 or U+0085, which stand as themselves in JSON and end no line of it.
-    for line in path.read_text(encoding="utf-8").split("\n"):
+    for number, line in enumerate(path.read_text(encoding="utf-8").split("\n"), start=1):
         if not line:
             continue
         try:
             rows.append(json.loads(line))
         except json.JSONDecodeError:
-            break
+            if cut_short:
+                break
+            raise LuthierError(
+                "this file was damaged after it was written",
+                where=f"{path}:{number}",
+                mend=f"remove {path.parent} and run the same command again",
+                exit_code=1,
+            ) from None
     return rows
+
+
+def _write_scores(path: Path, scores: Iterable[Score]) -> None:
+    write_lines(path, ({"example_id": score.example_id, "values": dict(score.values)} for score in scores))
+
+
+def _scores(path: Path) -> list[Score]:
+    return [Score(line["example_id"], line["values"]) for line in read_lines(path)]

@@ -186,6 +186,12 @@ class Result(Record):
     baseline: bool = False
     seeded: bool = True
     """Whether another seed could give another result; where not, one run stands for all seeds."""
+    size: int | None = None
+    """Training examples, where the study varies them."""
+    split: Literal["validation", "test"] = "test"
+    """What was predicted: `validation` in a trial, from which settings are chosen."""
+    control_of: str | None = None
+    """The arm that this run repeats from random weights."""
     error: str | None = None
     scores: dict[str, float] = {}
     cost: Cost = Cost()
@@ -202,7 +208,8 @@ class Progress:
 
     Attributes:
         run: the run's name (`lora-s0`).
-        phase: `load`, `train`, `validate`, `generate`, `likelihoods`, `score`, `done` or `failed`.
+        phase: `planned` (known to come), `load`, `train`, `validate`, `generate`, `likelihoods`, `score`, `retention`
+            (what was kept of the base), `again` (its process died), `done` or `failed`.
         step, total: how far the phase is; total 0 where that is not known.
         values: what to show beside it (`loss`, `tokens_per_second`).
     """

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from luthier.core.durable import read_object
 from luthier.core.errors import LuthierError
 from luthier.core.settings import Named
 
 if TYPE_CHECKING:
     import torch
+
+
+_BASE = "base.json"
 
 
 class Method(Named):
@@ -87,13 +92,51 @@ class PeftMethod(Method):
                 mend="mend its settings; names of layers are those of the model's own modules",
             ) from None
 
-    def load(self, model: Any, folder: Path) -> Any:
-        from peft import PeftModel
+    def save(self, model: Any, folder: Path) -> None:
+        """As peft does, and `base.json`, the shape of the base: peft puts an adapter onto another without a word."""
+        super().save(model, folder)
+        (folder / _BASE).write_text(json.dumps(_shape(model), indent=1) + "\n", encoding="utf-8")
 
-        return PeftModel.from_pretrained(model, str(folder), is_trainable=False)
+    def load(self, model: Any, folder: Path) -> Any:
+        """Put what `save` wrote onto a fresh base.
+
+        Raises:
+            LuthierError: it was trained on a base of another architecture, depth or width.
+        """
+        from peft import PeftModel, get_peft_model_state_dict
+        from safetensors import safe_open
+
+        trained_on = read_object(folder / _BASE)  # None where it was saved before this file was
+        if trained_on is not None and trained_on != _shape(model):
+            raise _wrong_base(folder, f"{trained_on}, not {_shape(model)}")
+        try:
+            loaded = PeftModel.from_pretrained(model, str(folder), is_trainable=False)
+        except RuntimeError as error:  # another width
+            raise _wrong_base(folder, str(error).splitlines()[-1].strip()) from None
+        # To peft, a missing weight is a warning: the empty one stays; and one too many is dropped.
+        with safe_open(folder / "adapter_model.safetensors", "pt") as file:
+            held = set(file.keys())
+        wanted = set(get_peft_model_state_dict(loaded, save_embedding_layers=False))
+        odd = sorted((wanted - held) | (held - wanted - set(loaded.state_dict())))
+        if odd:
+            raise _wrong_base(folder, f"{odd[0]} is in only one of them")
+        return loaded
 
     def merge(self, model: Any) -> Any:
         return model.merge_and_unload()
+
+
+def _shape(model: Any) -> dict[str, Any]:
+    config = model.config.get_text_config(decoder=True)
+    return {"model_type": config.model_type, "layers": config.num_hidden_layers, "width": config.hidden_size}
+
+
+def _wrong_base(folder: Path, why: str) -> LuthierError:
+    return LuthierError(
+        f"these weights were trained on another model: {why}",
+        where=str(folder),
+        mend="load them onto the base that they were trained on",
+    )
 
 
 def trainable(model: Any) -> Iterable[torch.nn.Parameter]:

@@ -4,19 +4,21 @@
 checkpoint/step-000120/  weights.safetensors optimizer.safetensors state.json
 checkpoint/best/         the same, of the best validation, where early stopping wants it
 ```
-Kept: the latest and the best. `state.json` is written last; a folder without it is incomplete and is passed over.
+Kept: the latest and the best. One that cannot be read whole is incomplete: it is skipped, and the one before is taken
+where a kill has left it. Everything is read before anything is restored.
 """
 
 from __future__ import annotations
 
 import json
-import os
 import random
 import shutil
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from luthier.core.errors import LuthierError
+from luthier.core.durable import read_object, replacing, tidy
+from luthier.training import parallel
 
 if TYPE_CHECKING:
     import torch
@@ -37,39 +39,16 @@ def save_checkpoint(
     Raises:
         LuthierError: it cannot be written (exit code 1).
     """
-    import torch
-    from safetensors import SafetensorError
     from safetensors.torch import save_file
 
     folder = place / (name or f"step-{state['step']:08d}")
-    beside = place / f".{folder.name}.tmp"
-    shutil.rmtree(beside, ignore_errors=True)
-    try:
-        beside.mkdir(parents=True)
-        weights = {key: value.detach().contiguous() for key, value in _trained(model).items()}
+    weights = {key: value.detach().contiguous() for key, value in _trained(model).items()}
+    tensors, text = _everything_else(optimizers, state)
+    size = len(text) + sum(tensor.nbytes for tensor in (*weights.values(), *tensors.values()))
+    with replacing(folder, f"the checkpoint's {size:,} bytes") as beside:
         save_file(weights, beside / "weights.safetensors")
-        tensors, plain = _flatten([optimizer.state_dict() for optimizer in optimizers])
-        tensors["random.torch"] = torch.get_rng_state()
-        if torch.cuda.is_available():
-            tensors["random.cuda"] = torch.cuda.get_rng_state()
         save_file(tensors, beside / "optimizer.safetensors")
-        python_state = random.getstate()
-        text = json.dumps(
-            {**state, "optimizers": plain, "random": [python_state[0], list(python_state[1]), python_state[2]]}
-        )
-        with open(beside / "state.json", "w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        _replace(folder, beside)
-    except (OSError, SafetensorError) as error:  # safetensors tells of a full disk in its own way
-        shutil.rmtree(beside, ignore_errors=True)
-        raise LuthierError(
-            f"the checkpoint cannot be written: {getattr(error, 'strerror', None) or error}",
-            where=str(folder),
-            mend="free some space and run the same command again: it goes on from the checkpoint before",
-            exit_code=1,
-        ) from None
+        (beside / "state.json").write_text(text, encoding="utf-8")
     if name is None:
         for other in place.glob("step-*"):
             if other != folder:
@@ -79,45 +58,68 @@ def save_checkpoint(
 def load_checkpoint(
     place: Path, model: Any, optimizers: list[torch.optim.Optimizer], name: str | None = None
 ) -> dict[str, Any] | None:
-    """Restore the latest whole checkpoint (or the one of that name) in place; gives its state, or None."""
-    import torch
-    from safetensors.torch import load_file
+    """Restore the latest whole checkpoint (or the one of that name) in place; gives its state, or None.
 
+    What kills have left half written is removed first.
+    """
+    import torch
+
+    if parallel.first():
+        tidy(place)
+    trained = _trained(model)
     folders = [place / name] if name else sorted(place.glob("step-*"), reverse=True)
-    folder = next((folder for folder in folders if (folder / "state.json").exists()), None)
-    if folder is None:
+    found = next((whole for folder in folders if folder.is_dir() and (whole := _read(folder, trained))), None)
+    if found is None:
         return None
-    state: dict[str, Any] = json.loads((folder / "state.json").read_text(encoding="utf-8"))
-    weights = load_file(folder / "weights.safetensors")
+    state, weights, tensors = found
+    random_state, plain = state.pop("random"), state.pop("optimizers")
     with torch.no_grad():
-        for key, parameter in _trained(model).items():
+        for key, parameter in trained.items():
             parameter.copy_(weights[key])
     if name is None:
-        tensors = load_file(folder / "optimizer.safetensors")
-        random_state = state.pop("random")
         random.setstate((random_state[0], tuple(random_state[1]), random_state[2]))
         torch.set_rng_state(tensors.pop("random.torch"))
         cuda_state = tensors.pop("random.cuda", None)
         if cuda_state is not None and torch.cuda.is_available():
             torch.cuda.set_rng_state(cuda_state)
-        for optimizer, plain in zip(optimizers, _unflatten(tensors, state.pop("optimizers")), strict=True):
-            optimizer.load_state_dict(plain)
+        for optimizer, entry in zip(optimizers, _unflatten(tensors, plain), strict=True):
+            optimizer.load_state_dict(entry)
     return state
 
 
-def _replace(folder: Path, beside: Path) -> None:
-    """Move a whole checkpoint to its place; the one that stood there goes only when it stands."""
-    before = folder.with_name(f".{folder.name}.before")
-    shutil.rmtree(before, ignore_errors=True)
-    if folder.exists():
-        os.replace(folder, before)
+_Read = tuple[dict[str, Any], dict[str, "torch.Tensor"], dict[str, "torch.Tensor"]]
+
+
+def _read(folder: Path, trained: dict[str, torch.Tensor]) -> _Read | None:
+    """A checkpoint's state, weights and other tensors; None, with a warning, where it is not whole."""
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    state = read_object(folder / "state.json")
     try:
-        os.replace(beside, folder)
-    except OSError:
-        if before.exists():
-            before.rename(folder)
-        raise
-    shutil.rmtree(before, ignore_errors=True)
+        weights, tensors = (load_file(folder / f"{part}.safetensors") for part in ("weights", "optimizer"))
+    except (OSError, SafetensorError):
+        state = None
+    if state is None or {key: value.shape for key, value in weights.items()} != {
+        key: value.shape for key, value in trained.items()
+    }:
+        warnings.warn(f"{folder}: incomplete, skipped", stacklevel=3)
+        return None
+    return state, weights, tensors
+
+
+def _everything_else(
+    optimizers: list[torch.optim.Optimizer], state: dict[str, Any]
+) -> tuple[dict[str, torch.Tensor], str]:
+    """What the next step depends on beside the weights: tensors, and plain data as JSON."""
+    import torch
+
+    tensors, plain = _flatten([optimizer.state_dict() for optimizer in optimizers])
+    tensors["random.torch"] = torch.get_rng_state()
+    if torch.cuda.is_available():
+        tensors["random.cuda"] = torch.cuda.get_rng_state()
+    version, numbers, gauss = random.getstate()
+    return tensors, json.dumps({**state, "optimizers": plain, "random": [version, list(numbers), gauss]})
 
 
 def _trained(model: Any) -> dict[str, torch.Tensor]:

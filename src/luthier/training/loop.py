@@ -6,7 +6,8 @@ penalty, and the data for the micro-batches of a step. A step's gradient is
     grad = sum_b d loss(b) / sum_b units(b)        over its micro-batches b
 
 so accumulation over ragged rows equals the big batch. Everything that the next step depends on stands in a checkpoint:
-an interrupted training goes on as if it had not been.
+an interrupted training goes on as if it had not been. A signal to stop waits for the end of the present step, and a
+checkpoint is saved then.
 """
 
 from __future__ import annotations
@@ -19,7 +20,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from luthier.core import interruption
+from luthier.core.durable import cannot_write, sync_file
 from luthier.core.errors import LuthierError
+from luthier.core.store import write_text
 from luthier.core.training_settings import TrainingSettings
 from luthier.methods.method import Method, trainable
 from luthier.objectives.objective import Objective, TrainingData
@@ -58,6 +62,7 @@ class Trained:
     validation_loss: float | None
 
 
+@interruption.put_off()
 def train(
     model: Any,
     data: TrainingData,
@@ -91,6 +96,7 @@ def train(
     Raises:
         LuthierError: the loss or its gradient is not finite (the weights are those before the step), or a checkpoint
             cannot be written (exit code 1).
+        Interrupted: SIGTERM or Ctrl-C has come; what is needed to go on is saved.
     """
     # Rounded first: 0.7 of 10 steps is 7.000000000000001 to a computer, and means 7.
     steps = settings.steps or max(1, math.ceil(round(settings.epochs * data.steps_per_epoch, 6)))
@@ -125,14 +131,20 @@ def train(
             lines.add(step=step + 1, validation_loss=value)
             notify("validate", step + 1, steps, {"validation_loss": value})
             _keep_best(state, value, model, optimizers, settings, checkpoints)
+        # All processes stop after the same step, whichever of them has heard the signal.
+        asked = parallel.total(float(interruption.asked())) > 0
         due = time.perf_counter() - saved > 60 * settings.checkpoint_minutes
-        if checkpoints is not None and due and parallel.first():
+        if checkpoints is not None and (due or asked) and parallel.first():
+            lines.flush()
             save_checkpoint(checkpoints, model, optimizers, state)
             saved = time.perf_counter()
+        if asked:
+            raise interruption.stop() if parallel.first() else SystemExit(1)
     kept, validation_loss = state["step"], state.get("last")
     if settings.patience and checkpoints is not None and state["best"] is not None:
-        load_checkpoint(checkpoints, model, optimizers, name="best")
-        kept, validation_loss = state["best_step"], state["best"]
+        best = load_checkpoint(checkpoints, model, optimizers, name="best")
+        if best is not None:  # else it was damaged, and the last weights are what there is
+            kept, validation_loss = best["best_step"], best["best"]
     model.eval()
     return Trained(
         steps=state["step"],
@@ -239,7 +251,6 @@ class _Log:
         self.path = path
         if path is None:
             return
-        path.parent.mkdir(parents=True, exist_ok=True)
         kept = []
         if path.exists():
             for line in path.read_text(encoding="utf-8").splitlines():
@@ -248,9 +259,19 @@ class _Log:
                         kept.append(line)
                 except (json.JSONDecodeError, KeyError):
                     break
-        path.write_text("".join(line + "\n" for line in kept), encoding="utf-8")
+        write_text(path, "".join(line + "\n" for line in kept))  # whole or not at all: a kill may come here too
 
     def add(self, **values: float) -> None:
-        if self.path is not None:
+        if self.path is None:
+            return
+        line = json.dumps(values) + "\n"
+        try:
             with open(self.path, "a", encoding="utf-8") as file:
-                file.write(json.dumps(values) + "\n")
+                file.write(line)
+        except OSError as error:
+            raise cannot_write(f"{len(line)} bytes", self.path, error) from None
+
+    def flush(self) -> None:
+        """To the disk: what a checkpoint takes for written must outlive a crash with it."""
+        if self.path is not None:
+            sync_file(self.path)
