@@ -7,6 +7,10 @@ Arms on the measure rougeL (higher is better) and nll (lower is better), 20 exam
     full       0.45 + item + seed + noise, nll 1.6; seed 2 failed where `failing` says so
     lead-3     0.15 + item, no nll: a trivial baseline, run once
     broken     failed for every seed
+
+With `grown` it has all that a study of today has besides: `nearest` (0.17 + item), `full from random weights`
+(0.16 + item, nll 6.0), what the format alone earns (0.12), retention tasks, trials, leaked rows, clusters and a margin;
+with `sizes` each of them, the scores growing with the size.
 """
 
 from __future__ import annotations
@@ -17,11 +21,37 @@ import numpy as np
 
 from luthier.core.settings import digest
 from luthier.core.store import Store, write_lines
-from luthier.core.types import Cost, Result, Score, Skipped, TextPrediction
+from luthier.core.types import Cost, Result, Score, TextPrediction
+from tests.report.made_up_record import ITEMS, RETAIN, SENTENCES, grown_record, study_record
+
+__all__ = [
+    "CONTROL",
+    "FORGOTTEN",
+    "HOSTILE",
+    "ITEMS",
+    "RETAIN",
+    "make_study",
+    "retained",
+    "run_name",
+    "scores",
+    "shifted",
+]
 
 HOSTILE = "<script>document.title='stolen'</script> & <img src=x onerror=alert(1)>"
-ITEMS = [f"{index:016x}" for index in range(20)]
-_LEVELS = {"zero_shot": (0.20, 3.0), "lora": (0.35, 2.0), "full": (0.45, 1.6), "lead-3": (0.15, None)}
+CONTROL = "full from random weights"
+_LEVELS = {
+    "zero_shot": (0.20, 3.0),
+    "lora": (0.35, 2.0),
+    "full": (0.45, 1.6),
+    "lead-3": (0.15, None),
+    "nearest": (0.17, None),
+    CONTROL: (0.16, 6.0),
+}
+_BASELINES = ("lead-3", "nearest")
+_SMALLER = {50: 0.10, 200: 0.004}
+"""What a trained arm lacks at a size; nothing at others."""
+FORGOTTEN = {"lora": (0.02, 0.0), "full": (0.20, 0.25)}
+"""What is lost: bits per byte, and (in a quarter of the rows) accuracy."""
 _COSTS = {
     "zero_shot": Cost(total_parameters=5_800_000, predict_seconds=12.0, peak_bytes=310_000_000),
     "lora": Cost(
@@ -33,6 +63,7 @@ _COSTS = {
         tokens_per_second=6100.0,
         peak_bytes=720_000_000,
         adapter_bytes=310_000,
+        flops=3.0e13,
     ),
     "full": Cost(
         trainable_parameters=5_800_000,
@@ -43,35 +74,46 @@ _COSTS = {
         tokens_per_second=3800.0,
         peak_bytes=1_240_000_000,
         adapter_bytes=11_600_000,
+        flops=3.9e13,
     ),
-    "lead-3": Cost(),
 }
-_SENTENCES = (
-    "Maria cannot log in since this morning's update; the desk resets her password and she confirms that it works.",
-    "The parcel for order 5521 was left with a neighbour. The desk apologises and refunds the delivery fee.",
-    "Jonas asks to move his booking from Tuesday to Friday; the desk moves it and sends a new confirmation.",
-    "The invoice shows the old address. The desk corrects it and will send a new one within two days.",
-)
 
 
 def make_study(
-    root: Path, *, seeds: int = 3, failing: tuple[str, ...] = ("full-s2",), primary: str = "rougeL"
+    root: Path,
+    *,
+    seeds: int = 3,
+    failing: tuple[str, ...] = ("full-s2",),
+    primary: str = "rougeL",
+    grown: bool = False,
+    sizes: tuple[int, ...] = (),
 ) -> Store:
     """The study in `root`; `failing` names runs (`arm-s0`) that fail besides those of `broken`."""
     store = Store(root)
     names = []
-    for arm in ("zero_shot", "lora", "full", "broken", "lead-3"):
-        for seed in range(1 if arm == "lead-3" else seeds):
-            names.append(_make_run(store, arm, seed, failed=arm == "broken" or f"{arm}-s{seed}" in failing))
-    store.write_study(_study(names, seeds, primary))
+    for size in sizes or (None,):
+        for arm in ("zero_shot", "lora", "full", "broken", *((CONTROL,) if grown else ())):
+            for seed in range(seeds):
+                failed = arm == "broken" or f"{arm}-s{seed}" in failing
+                names.append(_make_run(store, arm, seed, size, failed=failed, grown=grown))
+    names += [
+        _make_run(store, arm, 0, None, failed=f"{arm}-s0" in failing, grown=grown)
+        for arm in (_BASELINES if grown else _BASELINES[:1])
+    ]
+    study = study_record(names, seeds, primary)
+    if grown:
+        study = grown_record(store, study, sizes)
+    store.write_study(study)
     return store
 
 
-def scores(arm: str, seed: int) -> dict[str, np.ndarray]:
+def scores(arm: str, seed: int, size: int | None = None) -> dict[str, np.ndarray]:
     """The scores of one run, measure -> (item,)."""
     overlap, nll = _LEVELS[arm]
     item = np.random.default_rng(7).normal(0, 0.05, len(ITEMS))
-    varies = 0 if arm in ("zero_shot", "lead-3") else seed + 1
+    varies = 0 if arm in ("zero_shot", *_BASELINES) else seed + 1
+    if varies:
+        overlap -= _SMALLER.get(size or 0, 0.0)
     noise = np.random.default_rng([11, list(_LEVELS).index(arm), varies]).normal(0, 0.02, len(ITEMS))
     found = {"rougeL": overlap + item + noise + 0.004 * varies, "rouge1": overlap + 0.1 + item + noise}
     if nll is not None:
@@ -79,26 +121,56 @@ def scores(arm: str, seed: int) -> dict[str, np.ndarray]:
     return found
 
 
-def run_name(arm: str, seed: int) -> str:
+def shifted(store: Store, arm: str, by: float, noise: float = 0.0) -> Store:
+    """The study with the rougeL of an arm's runs moved, every example by the same and by its own noise."""
+    for number, folder in enumerate(store.runs()):
+        result = folder.result()
+        if result is not None and result.arm == arm and result.status == "finished":
+            rng = np.random.default_rng([3, number])
+            folder.write_scores(
+                Score(one.example_id, {**one.values, "rougeL": one.values["rougeL"] + by + rng.normal(0, noise)})
+                for one in folder.scores()
+            )
+    return store
+
+
+def run_name(arm: str, seed: int, size: int | None = None) -> str:
     """The run's folder."""
-    return f"{arm}-{digest(arm)}-s{seed}"
+    return f"{arm.replace(' ', '_')}-{digest(arm if size is None else [arm, size])}-s{seed}"
 
 
-def _make_run(store: Store, arm: str, seed: int, *, failed: bool) -> str:
-    name = run_name(arm, seed)
+def retained(arm: str, seed: int) -> list[dict[str, object]]:
+    """The rows of `retained.jsonl`: every retention task before and after, by example."""
+    bits, wrong = FORGOTTEN[arm]
+    rows: list[dict[str, object]] = []
+    for index in range(12):
+        noise = float(np.random.default_rng([5, index, seed]).normal(0, 0.02))
+        before = 1.9 + 0.03 * index
+        rows.append(
+            {"task": "base samples", "example_id": f"b{index}", "before": before, "after": before + bits + noise}
+        )
+        after = 0.0 if index < 12 * wrong else 1.0
+        rows.append({"task": "sentiment", "example_id": f"s{index}", "before": 1.0, "after": after})
+    return rows
+
+
+def _make_run(store: Store, arm: str, seed: int, size: int | None, *, failed: bool, grown: bool) -> str:
+    name = run_name(arm, seed, size)
     run = store.run(name)
     run.describe({"arm": arm, "seed": seed}, f"arms: [{arm}]\n", {"python": "3.11.4", "libraries": {"torch": "2.13.0"}})
-    trained = arm in ("lora", "full", "broken")
+    trained = arm in ("lora", "full", "broken", CONTROL)
     common = {
         "arm": arm,
         "model": "house/decoder",
         "task": "dialogues",
         "seed": seed,
+        "size": size,
         "digest": name.split("-")[-2],
         "prompting": arm if not trained else "zero_shot",
-        "method": arm if trained else "none",
+        "method": "full" if arm == CONTROL else arm if trained else "none",
         "objective": "supervised" if trained else "none",
-        "baseline": arm == "lead-3",
+        "baseline": arm in _BASELINES,
+        "control_of": "full" if arm == CONTROL else None,
         "seeded": trained,
     }
     if failed:
@@ -111,18 +183,19 @@ def _make_run(store: Store, arm: str, seed: int, *, failed: bool) -> str:
     predict = store.step("predict", name)
     predict.write_predictions([TextPrediction(item, text) for item, text in zip(ITEMS, texts, strict=True)])
     predict.finish({})
-    found = scores(arm, seed)
-    run.write_scores(
-        Score(item, {measure: float(values[index]) for measure, values in found.items()})
-        for index, item in enumerate(ITEMS)
-    )
-    whole = {} if arm == "lead-3" else {"bleu": 0.1 + 0.01 * seed}
+    found = scores(arm, seed, size)
+    run.write_scores(_as_scores(found))
+    if grown:
+        run.write_wrong_reference(_as_scores({"rougeL": scores("lead-3", 0)["rougeL"] - 0.03}))
+    if grown and arm in FORGOTTEN:
+        run.write_retained(retained(arm, seed))
+    whole = {} if arm in _BASELINES else {"bleu": 0.1 + 0.01 * seed}
     run.finish(
         Result(
             **common,
             status="finished",
             scores={**{measure: float(values.mean()) for measure, values in found.items()}, **whole},
-            cost=_COSTS[arm],
+            cost=_COSTS["full"] if arm == CONTROL else _COSTS.get(arm, Cost()),
             train_key=name if trained else None,
             predict_key=name,
             effective={"learning_rate": 1e-3, "steps": 60, "best_step": 50} if trained else {},
@@ -132,10 +205,17 @@ def _make_run(store: Store, arm: str, seed: int, *, failed: bool) -> str:
     return name
 
 
+def _as_scores(found: dict[str, np.ndarray]) -> list[Score]:
+    return [
+        Score(item, {measure: float(values[index]) for measure, values in found.items()})
+        for index, item in enumerate(ITEMS)
+    ]
+
+
 def _train(store: Store, name: str, arm: str, seed: int) -> None:
     step = store.step("train", name)
     noise = np.random.default_rng([seed, len(arm)]).normal(0, 0.08, 61)
-    floor = {"lora": 2.0, "full": 1.5}[arm]
+    floor = {"lora": 2.0, "full": 1.5}.get(arm, 5.0)
     lines = []
     for at in range(1, 61):
         loss = floor + 1.4 * np.exp(-at / 14) + noise[at]
@@ -150,36 +230,6 @@ def _texts(arm: str, seed: int) -> list[str]:
     rng = np.random.default_rng(seed)
     if arm == "zero_shot":
         return [HOSTILE, *["The customer. The customer. The desk. The customer. The desk."] * 19]
-    if arm == "lead-3":
+    if arm in _BASELINES:
         return ["Customer: Good morning. Desk: Good morning, how can I help? Customer: I wrote yesterday."] * 20
-    return [_SENTENCES[(index + (rng.random() < 0.2)) % 4] for index in range(20)]
-
-
-def _study(names: list[str], seeds: int, primary: str) -> dict[str, object]:
-    prompt = "Summarise the dialogue.\n\nCustomer: Good morning.\nDesk: How can I help?\nCustomer: {}\n\nSummary:"
-    return {
-        "name": "support-desk",
-        "version": "0.1.0",
-        "command": "luthier study studies/support-desk.yaml --out runs/support-desk",
-        "date": "2026-11-20T21:14:00+00:00",
-        "spec": {"models": ["house/decoder"], "seeds": list(range(seeds)), "arms": ["zero_shot", "lora", "full"]},
-        "reference": "zero_shot",
-        "runs": names,
-        "tasks": [
-            {
-                "name": "dialogues",
-                "primary": primary,
-                "lower_is_better": ["nll"],
-                "measures": ["rougeL", "rouge1", "bleu", "nll"],
-                "rows": {"train": 600, "validation": 60, "test": 20},
-                "skipped": [Skipped(where="train.jsonl:17", reason="the reference is empty").model_dump()],
-                "examples": {
-                    item: {"prompt": prompt.format(_SENTENCES[index % 4]), "reference": _SENTENCES[index % 4]}
-                    for index, item in enumerate(ITEMS)
-                },
-            }
-        ],
-        "models": [{"name": "house/decoder", "parameters": 5_800_000, "context": 2048, "digest": "f00d"}],
-        "environment": {"python": "3.11.4", "cpu": "two cores", "libraries": {"torch": "2.13.0", "numpy": "2.4.6"}},
-        "seconds": 412.0,
-    }
+    return [SENTENCES[(index + (rng.random() < 0.2)) % 4] for index in range(20)]

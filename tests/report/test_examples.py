@@ -20,11 +20,22 @@ def shown(store: Store) -> list[SideBySide]:
 def test_best_worst_and_drawn_of_the_best_arm(store: Store) -> None:
     order = [ITEMS[index] for index in scores("full", 0)["rougeL"].argsort()]
     found = shown(store)
-    assert [example.why for example in found] == ["best", "best", "worst", "worst", "drawn", "drawn"]
+    assert [example.why for example in found] == ["best", "best", "worst", "worst", "different", "different", "drawn"]
     assert [example.example_id for example in found[:2]] == order[:-3:-1]
     assert {example.example_id for example in found[2:4]} == set(order[:2])
-    assert len({example.example_id for example in found}) == 6
+    assert len({example.example_id for example in found}) == 7
     assert shown(store) == found, "the draw is the same each time"
+
+
+def test_the_most_different_are_where_two_arms_lie_farthest_apart(store: Store) -> None:
+    found = shown(store)
+    taken = {example.example_id for example in found if example.why in ("best", "worst")}
+    gap = scores("full", 0)["rougeL"] - scores("zero_shot", 0)["rougeL"]
+    order = [ITEMS[index] for index in (-gap).argsort() if ITEMS[index] not in taken]
+    different = [example for example in found if example.why == "different"]
+    assert [example.example_id for example in different] == order[:2]
+    assert all(example.between == ("full", "zero_shot") for example in different), "the better one first"
+    assert all(example.between is None for example in found if example.why != "different")
 
 
 def test_scores_stand_beside_the_answers(store: Store) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -12,8 +13,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from luthier.report.files import write_report
-from tests.report.made_up import make_study, scores
+from luthier.core.store import Store
+from luthier.report.files import _csv, results, write_report
+from luthier.report.markdown import markdown
+from luthier.report.summary import summarise
+from tests.report.made_up import CONTROL, make_study, scores
 
 
 @pytest.fixture(scope="module")
@@ -23,7 +27,8 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_results_json_holds_numpys_numbers(written: Path) -> None:
     data = json.loads((written / "results.json").read_text(), parse_constant=lambda name: pytest.fail(name))
-    assert list(data) == ["study", "version", "verdict", "arms"]
+    keys = ["study", "version", "verdict", "margin", "sizes", "leakage", "choices", "flags", "arms"]
+    assert list(data) == keys and data["margin"] is None and data["leakage"] == {}
     arms = {arm["arm"]: arm for arm in data["arms"]}
     assert list(arms) == ["zero_shot", "lora", "full", "broken", "lead-3"]
     for name, seeds in (("zero_shot", 3), ("lora", 3), ("full", 2), ("lead-3", 1)):
@@ -59,9 +64,78 @@ def test_report_md_is_safe_and_complete(written: Path) -> None:
     assert "| lora | 0.343 \\[0.323, 0.362\\] |" in text
     assert "full has the highest mean rougeL" in text
     assert "<script>" not in text and "&lt;script>" in text
-    tables = [line for line in text.splitlines() if line.startswith("|")]
-    assert len({line.replace("\\|", "").count("|") for line in tables}) == 1
+    for table in re.findall(r"(?:^\|.*\n)+", text, flags=re.MULTILINE):
+        assert len({line.replace("\\|", "").count("|") for line in table.splitlines()}) == 1
     assert "luthier study studies/support-desk.yaml" in text
+
+
+def test_results_json_holds_all_that_a_study_of_today_found(grown: Store) -> None:
+    data = results(summarise(grown))
+    assert data["margin"] == 0.01 and [choice["arm"] for choice in data["choices"]] == ["lora", "zero_shot", "full"]
+    assert [pair["split"] for pair in data["leakage"]["dialogues"]["pairs"]] == ["test", "test", "validation"]
+    arms = {arm["arm"]: arm for arm in data["arms"]}
+    full = arms["full"]
+    assert (full["outcome"], full["tied_with_best"], full["cheapest"]) == ("better", True, True)
+    assert full["smallest_visible"] == pytest.approx(0.0216, abs=1e-3)
+    assert full["by_seed"] == {str(seed): scores("full", seed)["rougeL"].mean() for seed in range(3)}
+    assert full["without_leaks"]["n"] == 18 and arms["lora"]["above_control"]["rougeL"][0]["control"] == "nearest"
+    assert full["forgetting"]["base samples"] | {"n": 0, "low": 0, "high": 0} == {
+        "measure": "bits_per_byte",
+        "lower_is_better": True,
+        "before": pytest.approx(2.065),
+        "after": pytest.approx(2.267, abs=1e-3),
+        "difference": pytest.approx(0.202, abs=1e-3),
+        "low": 0,
+        "high": 0,
+        "n": 0,
+        "lost": True,
+    }
+    assert arms[CONTROL]["control_of"] == "full" and arms[CONTROL]["outcome"] is None
+
+
+def test_two_runs_of_a_study_differ_in_time_and_memory_alone(tmp_path: Path) -> None:
+    first, second = (make_study(tmp_path / name, failing=(), grown=True) for name in "ab")
+    for folder in second.runs():
+        result = folder.result()
+        assert result is not None
+        cost = result.cost
+        slower = {"train_seconds": 2 * cost.train_seconds, "tokens_per_second": 1.0, "peak_bytes": 3 * cost.peak_bytes}
+        folder.finish(result.model_copy(update={"cost": cost.model_copy(update=slower)}))
+    one, other = (results(summarise(store)) for store in (first, second))
+    assert one != other
+    for arm in (*one["arms"], *other["arms"]):
+        for name in ("train_seconds", "predict_seconds", "tokens_per_second", "peak_bytes"):
+            del arm["cost"][name]
+    assert json.dumps(one) == json.dumps(other)
+
+
+def test_results_csv_tells_the_sizes_and_names_a_run_once(sized: Store) -> None:
+    rows = list(csv.DictReader(_csv(summarise(sized)).splitlines()))
+    assert [row["size"] for row in rows if row["arm"] == "lora"] == ["50"] * 3 + ["200"] * 3 + ["800"] * 3
+    assert [row["size"] for row in rows if row["arm"] == "nearest"] == [""]
+    assert {row["control_of"] for row in rows} == {"", "full"}
+
+
+def test_report_md_has_every_part(grown: Store, sized: Store) -> None:
+    text = markdown(summarise(grown))
+    headings = [line.strip("# ") for line in text.splitlines() if line.startswith("#")]
+    assert headings == [
+        "support-desk",
+        "Verdict",
+        "dialogues on house/decoder",
+        "Against the best, full",
+        "Above the controls",
+        "What is forgotten",
+        "rougeL by seed",
+        "Trials",
+        "Failed",
+        "Run it again",
+    ]
+    assert "<details><summary>Leaked rows (3)</summary>" in text and "train.jsonl:9" in text
+    assert "    luthier report " in text and "--set reference=null" in text
+    several = markdown(summarise(sized))
+    assert "## Overview" in several.replace("### ", "## ") and "| full | 0.341 | 0.437 | 0.441 |" in several
+    assert "rougeL over training examples" in several
 
 
 def test_the_report_is_made_without_torch(tmp_path: Path) -> None:

@@ -69,6 +69,7 @@ def test_it_parses_and_has_every_arm_and_number(page: str) -> None:
         assert arm in text
     for said in ("support-desk", "house/decoder", "600 train", "0.343", "+0.155", "147K", "41 s", "720 MB", "2 of 3"):
         assert said in text
+    assert "Too few seeds for a ranking; so far full scores best." in text
     assert "full has the highest mean rougeL" in text
     assert "luthier study studies/support-desk.yaml --out runs/support-desk" in text
     assert "train.jsonl:17" in text and "the reference is empty" in text
@@ -107,6 +108,74 @@ def test_a_picture_with_nothing_to_show_is_left_out_and_said(tmp_path: Path) -> 
     assert "is logarithmic" not in text
 
 
+@pytest.fixture(scope="module")
+def grown(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The page of a study with all that there is, and no failed seed: it claims a ranking."""
+    folder = tmp_path_factory.mktemp("grown")
+    return page_of(make_study(folder, grown=True, failing=()), folder / "report.html")
+
+
+def test_the_verdict_comes_first_and_answers_five_questions(grown: str) -> None:
+    opening = grown.split('<section class="verdict"')[1].split("</section>")[0]
+    assert "Take full: it scores best, and no cheaper arm is shown to come within 0.01 of it." in read(opening).text
+    asked = ["Which arm?", "How sure?", "What does it cost?", "What is lost?", "What next?"]
+    assert re.findall(r"<dt>(.*?)</dt>", opening) == asked
+    assert "66 s of training" in opening and "+0.202 bits per byte" in opening
+    assert grown.index('<section class="verdict"') < grown.index("<table>")
+
+
+def test_ties_outcomes_controls_and_the_arm_to_take_are_marked(grown: str) -> None:
+    table = grown.split("Table of scores and costs")[1].split("</table>")[0]
+    table = re.sub(r"<svg.*?</svg>", "", table, flags=re.DOTALL)
+    rows = {read(row.split("</th>")[0]).text.strip(): row for row in table.split('<th scope="row">')[1:]}
+    assert any(name.startswith("full") and "take this one" in name and "best" in name for name in rows)
+    assert "zero_shotreference" in rows and "lead-3baseline" in rows and "full from random weightscontrol" in rows
+    lora = next(row for name, row in rows.items() if name.startswith("lora"))
+    assert '<td class="outcome"><span class="better">better</span>' in lora
+    assert "would have found (in 80% of studies like it): lora 0.0" in grown
+
+
+def test_every_section_of_a_grown_study_is_there(grown: str) -> None:
+    heads = re.findall(r"<h2>(.*?)</h2>", grown)
+    assert heads == [
+        "Scores and costs",
+        "How sure",
+        "Above the controls",
+        "What it forgot",
+        "What it costs",
+        "Training",
+        "Leakage",
+        "Equal budgets",
+        "The same examples, side by side",
+        "Warnings",
+        "What failed, and why",
+        "Rows left out",
+        "To run it again",
+    ]
+    text = read(grown).text
+    assert "full from random weights" in text and "reaches 35% of it" in text
+    assert "2.065 → 2.267" in text and "text sampled from the untouched base" in text
+    assert "1 of validation and 2 of test are, or nearly are, training rows" in text and "train.jsonl:9" in text
+    assert '<span class="trial chosen">0.003' in grown and "at the edge" in text
+    assert "Learning against forgetting: zero_shot gained" in grown
+
+
+def test_a_grid_has_one_table_for_all_and_folds_the_rest(tmp_path: Path) -> None:
+    page = page_of(make_study(tmp_path, grown=True, failing=(), sizes=(50, 200)), tmp_path / "r.html")
+    text = read(page).text
+    assert "With 200 training examples, the most here:" in text
+    overview = page.split('id="overview"')[1].split("</table>")[0]
+    assert overview.count("<tr>") == 3 and "0.341" in overview and "0.437" in overview and overview.count("take<") == 2
+    assert page.count('<details class="group"') == 2 and 'href="#group-2"' in overview
+    assert "rougeL over the size of the training set: zero_shot 0.188 at every size; lora 0.243 at 50, 0.339 at" in page
+    assert "How much data is enough" in text
+
+
+def test_an_older_study_has_no_empty_sections(page: str) -> None:
+    for left_out in ("What it forgot", "Leakage", "Equal budgets", "How much data", 'id="overview"'):
+        assert left_out not in page
+
+
 def test_hostile_text_is_shown_and_not_run(page: str) -> None:
     reader = read(page)
     assert HOSTILE in reader.text
@@ -125,8 +194,9 @@ def test_it_loads_nothing(page: str) -> None:
 
 def test_pictures_take_the_pages_colours_and_say_what_they_show(page: str) -> None:
     labels = [value for tag, name, value in read(page).attributes if (tag, name) == ("svg", "aria-label")]
-    assert len(labels) == 2 + 3 + 2  # two forests, three costs, two curves
-    assert labels[0].startswith("rougeL, mean and 95% interval: full 0.442 [")
+    assert len(labels) == 3 + 3 + 2  # two forests and the arms against the best, three costs, two curves
+    assert labels[0].startswith("rougeL, mean and 95% interval: full 0.442 [") and "(seeds 0.437, 0.447)" in labels[0]
+    assert labels[1].startswith("rougeL: difference to the best, full: lora -0.09")
     pictures = "".join(re.findall(r"<svg.*?</svg>", page, flags=re.DOTALL))
     assert "var(--arm-0)" in pictures and "currentColor" in pictures
     assert not re.findall(r"#[0-9a-f]{6}\b(?!-)", re.sub(r'(href="|url\()#[^")]*', "", pictures))
@@ -143,9 +213,10 @@ def _repeated_in_marks_alone(page: str) -> bool:
     return len(identifiers) == len(set(identifiers))
 
 
-def test_six_examples_stand_side_by_side(page: str) -> None:
-    assert page.count("<article>") == 6
-    assert page.count("Among the best") == page.count("Among the worst") == page.count("Drawn at random") == 2
+def test_seven_examples_stand_side_by_side(page: str) -> None:
+    assert page.count("<article>") == 7
+    assert page.count("Among the best") == page.count("Among the worst") == page.count("Most different: ") == 2
+    assert page.count("Drawn at random") == 1 and "Most different: full against zero_shot" in page
     article = page.split("<article>")[1].split("</article>")[0]
     assert all(arm in article for arm in ("zero_shot", "lora", "full", "lead-3")) and "broken" not in article
 

@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 
-from luthier.core.store import Store
 from luthier.report.html import write_html
 from luthier.report.summary import summarise
+from tests.report.made_up import make_study
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 PHONE, DESK = 390, 1200
@@ -48,10 +48,13 @@ addEventListener("message", (event) => {
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium on this machine")
 
 
-@pytest.fixture(scope="module")
-def browsed(store: Store, tmp_path_factory: pytest.TempPathFactory) -> tuple[list[dict[str, Any]], str]:
+@pytest.fixture(scope="module", params=[(), (50, 1000)], ids=["one group", "two sizes"])
+def browsed(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[list[dict[str, Any]], str]:
     """What the probe in the page says at phone and at desk width, and what the browser logged."""
     folder = tmp_path_factory.mktemp("browser")
+    store = make_study(folder / "study", grown=True, sizes=request.param)
     path = folder / "report.html"
     write_html(summarise(store), store, path)
     page = path.read_text(encoding="utf-8")
@@ -87,7 +90,7 @@ def test_the_console_is_silent(browsed: tuple[list[dict[str, Any]], str]) -> Non
 def test_every_picture_is_drawn(browsed: tuple[list[dict[str, Any]], str], at: int) -> None:
     said = browsed[0][at]
     assert said["width"] == (PHONE, DESK)[at]
-    assert len(said["figures"]) == 7
+    assert len(said["figures"]) in (9, 2 * 9 + 1), "nine a group, and the learning curve where there are sizes"
     assert all(width > 200 and height > 60 for width, height in said["figures"])
     assert all(width > 5 and height > 5 for width, height in said["svgs"])
 

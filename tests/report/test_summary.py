@@ -11,6 +11,7 @@ import pytest
 from scipy import stats
 
 from luthier.core.errors import LuthierError
+from luthier.core.statistics import mean_interval, outcome, smallest_visible
 from luthier.core.store import Store
 from luthier.core.types import Score
 from luthier.report.findings import ArmSummary, Group, Summary
@@ -73,7 +74,9 @@ def test_an_arm_run_once_is_compared_with_every_seed(group: Group) -> None:
     found = group.difference(arm(group, "lead-3"))
     assert found is not None
     by_hand = stats.ttest_1samp(scores("lead-3", 0)["rougeL"] - scores("zero_shot", 0)["rougeL"], 0)
-    assert found.p == pytest.approx(by_hand.pvalue)
+    assert (found.low, found.high) == tuple(pytest.approx(bound) for bound in by_hand.confidence_interval())
+    assert found.p is not None and found.p < 1e-4
+    assert found.found is not None and found.found.test.startswith("sign-flip permutation"), "few items, one seed"
     assert found.better is False
     assert found.p_holm is None, "a trivial baseline is not of the declared family"
 
@@ -202,3 +205,40 @@ def test_mixed_versions_and_unfinished_runs_are_named(tmp_path: Path) -> None:
 def test_a_folder_without_a_study_is_refused(tmp_path: Path) -> None:
     with pytest.raises(LuthierError, match="no study was run"):
         summarise(Store(tmp_path))
+
+
+def test_rows_of_one_source_count_as_one(tmp_path: Path) -> None:
+    store = make_study(tmp_path, failing=())
+    before = arm(summarise(store).groups[0], "lora").scores["rougeL"]
+    study = store.study()
+    study["tasks"][0]["clusters"] = {item: f"c{at // 5}" for at, item in enumerate(ITEMS)}
+    store.write_study(study)
+    after = arm(summarise(store).groups[0], "lora").scores["rougeL"]
+    assert after.mean == pytest.approx(before.mean)
+    by_hand = mean_interval(array("lora", "rougeL", (0, 1, 2)), clusters=[f"c{at // 5}" for at in range(len(ITEMS))])
+    assert (after.low, after.high) == (pytest.approx(by_hand.low), pytest.approx(by_hand.high))
+    assert after.low != pytest.approx(before.low)
+
+
+def test_the_outcome_is_that_of_the_statistics_after_holm(grown: Store) -> None:
+    group = summarise(grown).groups[0]
+    for name in ("lora", "full"):
+        found = group.difference(arm(group, name))
+        assert found is not None and found.found is not None
+        assert found.outcome == outcome(found.found, 0.01, p_holm=found.p_holm) == "better"
+        assert found.smallest_visible == pytest.approx(smallest_visible(found.found, comparisons=2))
+    assert group.difference(arm(group, "full"), "nll").outcome is None  # type: ignore[union-attr]
+
+
+def test_what_leaked_is_named_and_left_out(grown: Store) -> None:
+    group = summarise(grown).groups[0]
+    assert group.leakage is not None and group.leakage.ids("test") == (ITEMS[0], ITEMS[3])
+    kept = [at for at in range(len(ITEMS)) if at not in (0, 3)]
+    found = arm(group, "full").without_leaks
+    assert found is not None and found.n == 18
+    assert found.mean == pytest.approx(array("full", "rougeL", (0, 1, 2))[:, kept].mean())
+
+
+def test_the_spread_between_seeds(grown: Store) -> None:
+    found = arm(summarise(grown).groups[0], "lora").by_seed
+    assert found == {seed: pytest.approx(scores("lora", seed)["rougeL"].mean()) for seed in range(3)}

@@ -6,72 +6,47 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from luthier.core.types import Cost, Result
+from luthier.core.types import Cost
+from luthier.report.again import Command
+from luthier.report.choices import Choice, Trial
+from luthier.report.controls import AboveControl, Flag
+from luthier.report.curves import Curve, LearningCurves
+from luthier.report.forgetting import BASE_SAMPLES, Forgotten, Retention, Tradeoff
+from luthier.report.leaks import Leakage, LeakedPair
+from luthier.report.measured import Comparison, Estimate, Outcome, Run
+from luthier.report.warned import Warned
+
+__all__ = [
+    "AboveControl",
+    "ArmSummary",
+    "Choice",
+    "Command",
+    "Comparison",
+    "Curve",
+    "Estimate",
+    "Failure",
+    "Flag",
+    "Forgotten",
+    "Group",
+    "Leakage",
+    "LeakedPair",
+    "LearningCurves",
+    "Outcome",
+    "Retention",
+    "Run",
+    "Summary",
+    "Tradeoff",
+    "Trial",
+    "Warned",
+    "rank",
+]
 
 Status = Literal["finished", "partial", "failed"]
 
 
 @dataclass(frozen=True)
-class Estimate:
-    """A measure's mean over seeds and items, with its 95% interval.
-
-    Attributes:
-        low, high: None where it cannot be told: a single score, or none per example (a measure of the whole test set,
-            such as corpus BLEU).
-        n: how many examples stand behind it.
-    """
-
-    mean: float
-    low: float | None
-    high: float | None
-    n: int
-
-
-@dataclass(frozen=True)
-class Comparison:
-    """One arm against another on one measure: arm minus other, paired by example id.
-
-    Attributes:
-        other: the arm compared with.
-        low, high, p: the 95% interval, and the p of "no difference"; None where a single score leaves it untold.
-        p_holm: after Holm's correction over the declared family (each arm against the reference on the primary
-            measure); None outside that family.
-        better: True where the whole interval lies on the better side of zero, False where it lies on the worse side,
-            None where it holds zero: not told apart.
-    """
-
-    other: str
-    measure: str
-    difference: float
-    low: float | None
-    high: float | None
-    p: float | None
-    n: int
-    better: bool | None
-    p_holm: float | None = None
-
-    @property
-    def stands(self) -> bool:
-        """Whether the interval leaves zero out and Holm's correction, where there is one, does not take that back."""
-        return self.better is not None and (self.p_holm is None or self.p_holm <= 0.05)
-
-
-@dataclass(frozen=True)
-class Run:
-    """One run as the store holds it.
-
-    Attributes:
-        scores: measure -> example id -> score.
-    """
-
-    name: str
-    result: Result
-    scores: Mapping[str, Mapping[str, float]]
-
-
-@dataclass(frozen=True)
 class ArmSummary:
-    """One arm on one task and model, over its seeds.
+    """One arm on one task, model and size of the training set, over its seeds.
 
     Attributes:
         status: `partial` where some of its runs failed.
@@ -79,9 +54,17 @@ class ArmSummary:
         error: of the first failed run.
         scores: by measure; a measure that the arm was not scored on is absent.
         against: other arm -> measure -> comparison. The reference on every measure; the trivial baselines on the
-            primary one.
+            primary one; nothing for random-weights controls.
         cost: means over the finished runs; `peak_bytes` is the highest.
         runs: all of them, failed ones too.
+        size: training examples, where the study varies them.
+        control_of: the arm that this one repeats from random weights: a control, which never wins.
+        by_seed: seed -> the primary measure's mean in that seed's run.
+        against_best: this contender minus the best contender on the primary measure; None for the best itself.
+        tied_with_best: whether it is the best, is not told apart from it, or is not worse by as much as the margin.
+        forgetting: retention task -> what was lost; empty where nothing was trained or it was not measured.
+        above_control: measure -> the arm against each of its controls, the strongest control first.
+        without_leaks: the primary measure without the leaked test examples; None where none leaked.
     """
 
     arm: str
@@ -98,6 +81,24 @@ class ArmSummary:
     cost: Cost
     runs: tuple[Run, ...]
     against: Mapping[str, Mapping[str, Comparison]] = field(default_factory=dict)
+    size: int | None = None
+    control_of: str | None = None
+    by_seed: Mapping[int, float] = field(default_factory=dict)
+    against_best: Comparison | None = None
+    tied_with_best: bool = False
+    forgetting: Mapping[str, Forgotten] = field(default_factory=dict)
+    above_control: Mapping[str, tuple[AboveControl, ...]] = field(default_factory=dict)
+    without_leaks: Estimate | None = None
+
+    @property
+    def contender(self) -> bool:
+        """Whether it is neither a trivial baseline nor a control."""
+        return not self.baseline and self.control_of is None
+
+    @property
+    def trained(self) -> bool:
+        """Whether any of its finished runs trained."""
+        return any(run.result.train_key for run in self.finished)
 
     @property
     def finished(self) -> tuple[Run, ...]:
@@ -111,48 +112,25 @@ class ArmSummary:
 
 
 @dataclass(frozen=True)
-class Warned:
-    """One thing that runs warned of, or that their scores lack.
-
-    Attributes:
-        text: as the first of the runs put it.
-        arms: that it came from.
-        seeds: that it came from.
-        alike: whether the other seeds' text differs from the first one's, in numbers alone.
-        marked: whether the arms are marked in tables; not so for what speaks of the examples rather than of the arm.
-    """
-
-    text: str
-    arms: tuple[str, ...]
-    seeds: tuple[int, ...]
-    alike: bool = False
-    marked: bool = True
-
-    @property
-    def short(self) -> str:
-        """What it says before its colon, where that is short: the mark in a table."""
-        opening, colon, _ = self.text.partition(":")
-        return opening if colon and len(opening) <= 24 else "warning"
-
-    @property
-    def words(self) -> str:
-        """One line: who, which seeds, what."""
-        first, *others = map(str, self.seeds)
-        who = ", ".join(self.arms)
-        if self.alike and others:
-            return f"{who} (seed {first}): {self.text}; much the same with {_seeds(others)}"
-        return f"{who} ({_seeds([first, *others])}): {self.text}"
-
-
-@dataclass(frozen=True)
 class Group:
-    """The arms that can be compared: one task, one model.
+    """The arms that can be compared: one task, one model, one size of the training set.
 
     Attributes:
-        arms: in the study's order, the trivial baselines last.
+        arms: in the study's order; then the random-weights controls, and the trivial baselines last.
         measures: in the order to show; only those that some arm was scored on. The primary one is first.
         lead: the best arm against the runner-up on the primary measure, where there are two.
         warnings: of its runs.
+        size: training examples, where the study varies them.
+        margin: the difference in the primary measure that would not matter.
+        cheapest: the arm to take: the cheapest that is not worse than the best by as much as the margin (fewest
+            training FLOPs, then fewest trained parameters, then the study's order); None where nothing was scored.
+        flags: measures that a control nearly reaches, the primary one first.
+        leakage: of the task; None where it was not looked for.
+        choices: the trials of its arms.
+        budget_notes: sentences on the trials: how many each arm had, unequal numbers, choices at an edge.
+        retain: the retention tasks that some arm was measured on.
+        settles: sentences on what more test examples or seeds would settle.
+        clusters: test example -> what it shares with others; only those that share something.
     """
 
     task: str
@@ -164,11 +142,32 @@ class Group:
     arms: tuple[ArmSummary, ...]
     lead: Comparison | None
     warnings: tuple[Warned, ...] = ()
+    size: int | None = None
+    margin: float = 0.0
+    cheapest: ArmSummary | None = None
+    flags: tuple[Flag, ...] = ()
+    leakage: Leakage | None = None
+    choices: tuple[Choice, ...] = ()
+    budget_notes: tuple[str, ...] = ()
+    retain: tuple[Retention, ...] = ()
+    settles: tuple[str, ...] = ()
+    clusters: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def title(self) -> str:
+        """`dialogues on house/decoder`, and the size where the study varies it."""
+        size = "" if self.size is None else f", {self.size:,} training examples"
+        return f"{self.task} on {self.model}{size}"
 
     @property
     def contenders(self) -> tuple[ArmSummary, ...]:
-        """The arms that are no trivial baselines."""
-        return tuple(arm for arm in self.arms if not arm.baseline)
+        """The arms that are neither trivial baselines nor controls."""
+        return tuple(arm for arm in self.arms if arm.contender)
+
+    @property
+    def controls(self) -> tuple[ArmSummary, ...]:
+        """Arms repeated from random weights."""
+        return tuple(arm for arm in self.arms if arm.control_of is not None)
 
     @property
     def baselines(self) -> tuple[ArmSummary, ...]:
@@ -192,6 +191,38 @@ class Group:
 
         return tuple(baseline for baseline in self.baselines if beats(baseline))
 
+    @property
+    def tradeoffs(self) -> tuple[Tradeoff, ...]:
+        """Learning against forgetting, a point a contender; empty where forgetting was not measured.
+
+        The loss is on text sampled from the base, or on the first retention task where there is none of that.
+        """
+        measured = [task for task in self.retain if any(task.name in arm.forgetting for arm in self.contenders)]
+        if not measured:
+            return ()
+        task = next((task for task in measured if task.name == BASE_SAMPLES), measured[0])
+        n = max(arm.forgetting[task.name].n for arm in self.contenders if task.name in arm.forgetting)
+        found = []
+        for arm in self.contenders:
+            gain, lost = self._gain(arm), arm.forgetting.get(task.name)
+            if gain is not None and (lost is not None or not arm.trained):
+                loss = lost.loss if lost else Estimate(0.0, 0.0, 0.0, n)
+                found.append(Tradeoff(arm.arm, task.name, task.primary, gain, loss))
+        return tuple(found)
+
+    def _gain(self, arm: ArmSummary) -> Estimate | None:
+        if arm.arm == self.reference and self.primary in arm.scores:
+            return Estimate(0.0, 0.0, 0.0, arm.scores[self.primary].n)
+        found = self.difference(arm)
+        if found is None:
+            return None
+        gain = Estimate(found.difference, found.low, found.high, found.n)
+        return gain.turned if self.primary in self.lower_is_better else gain
+
+    def arm(self, name: str) -> ArmSummary | None:
+        """The arm of that name, or None where it is not here."""
+        return next((arm for arm in self.arms if arm.arm == name), None)
+
     def marks(self, arm: ArmSummary) -> list[str]:
         """What the arm's runs warned of, in a word or two each."""
         return list(dict.fromkeys(one.short for one in self.warnings if one.marked and arm.arm in one.arms))
@@ -201,7 +232,7 @@ class Group:
 
         Sides of a measure (precision, recall) and a corpus's own figures are not among them, but for the primary one.
         """
-        main = [measure for measure in self.measures if measure == self.primary or not _is_side(measure)]
+        main = [measure for measure in self.measures if measure == self.primary or not is_side(measure)]
         preferred = sorted(main, key=lambda measure: (measure != self.primary, measure != "nll"))
         return [measure for measure in main if measure in preferred[:room]]
 
@@ -219,6 +250,7 @@ class Failure:
     task: str
     seeds: tuple[int, ...]
     error: str
+    size: int | None = None
 
 
 @dataclass(frozen=True)
@@ -229,6 +261,10 @@ class Summary:
         study: `study.json` as it stands.
         unfinished: names of runs that the study has and that have no result yet.
         mixed: what differs between the runs' environments (library versions), with the values met.
+        groups: one a task, model and size, sizes upwards.
+        curves: one a task and model, where the study has several sizes.
+        retain: the retention tasks.
+        again: the commands that run the study, one arm of it, or its report again.
     """
 
     study: Mapping[str, Any]
@@ -236,6 +272,15 @@ class Summary:
     failures: tuple[Failure, ...]
     unfinished: tuple[str, ...]
     mixed: Mapping[str, tuple[str, ...]]
+    curves: tuple[LearningCurves, ...] = ()
+    retain: tuple[Retention, ...] = ()
+    again: tuple[Command, ...] = ()
+
+    @property
+    def arm_names(self) -> tuple[str, ...]:
+        """Every arm once, in the groups' order, the baselines last: the rows of the overview (its columns: groups)."""
+        arms = [arm for group in self.groups for arm in group.arms]
+        return tuple(dict.fromkeys(arm.arm for arm in sorted(arms, key=lambda arm: (arm.baseline, not arm.contender))))
 
     @property
     def name(self) -> str:
@@ -249,9 +294,6 @@ def rank(arms: Sequence[ArmSummary], measure: str, lower_is_better: bool) -> lis
     return sorted(scored, key=lambda arm: arm.scores[measure].mean * (1 if lower_is_better else -1))
 
 
-def _is_side(measure: str) -> bool:
+def is_side(measure: str) -> bool:
+    """Whether it is a side of a measure (precision, recall), or a corpus's own figure."""
     return measure.startswith("corpus_") or measure.endswith(("_precision", "_recall"))
-
-
-def _seeds(seeds: Sequence[str]) -> str:
-    return f"seed{'s' if len(seeds) > 1 else ''} {', '.join(seeds)}"

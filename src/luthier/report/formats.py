@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from luthier.report.findings import ArmSummary, Comparison, Estimate
+from luthier.report.forgetting import worst
 
 MISSING = "–"
 """What stands where there is no number: unscored is not zero."""
@@ -44,14 +45,21 @@ def comparison(value: Comparison | None) -> str:
     """`+0.112 [+0.090, +0.134]`."""
     if value is None:
         return MISSING
-    return f"{signed(value.difference)} {comparison_bounds(value)}".strip()
+    return change(value.difference, value.low, value.high)
 
 
 def comparison_bounds(value: Comparison) -> str:
     """`[+0.090, +0.134]`, or nothing where there is no interval."""
-    if value.low is None or value.high is None:
-        return ""
-    return f"[{signed(value.low)}, {signed(value.high)}]"
+    return _signed_bounds(value.low, value.high)
+
+
+def change(difference: float, low: float | None, high: float | None) -> str:
+    """`+0.112 [+0.090, +0.134]`; the difference alone where there is no interval."""
+    return f"{signed(difference)} {_signed_bounds(low, high)}".strip()
+
+
+def _signed_bounds(low: float | None, high: float | None) -> str:
+    return "" if low is None or high is None else f"[{signed(low)}, {signed(high)}]"
 
 
 def p_value(value: float | None) -> str:
@@ -98,6 +106,21 @@ def training_time(arm: ArmSummary) -> str:
 def peak_memory(arm: ArmSummary) -> str:
     """`720 MB`, or a dash where it was not measured, or was that of the process alone: a baseline asks no model."""
     return MISSING if arm.baseline or not arm.cost.peak_bytes else size(arm.cost.peak_bytes)
+
+
+def part(value: float) -> str:
+    """`11%`; `<1%` for less than half a hundredth."""
+    return f"{value:.0%}" if value >= 0.005 else "<1%"
+
+
+def forgets(arm: ArmSummary) -> str:
+    """The worst loss among the retention tasks as a part of what the base had, or that none was seen."""
+    if not arm.trained:
+        return "nothing" if arm.finished else MISSING
+    found = worst(arm.forgetting)
+    if found is None:
+        return MISSING
+    return part(found.share) if found.lost else "none seen"
 
 
 def broken(name: str, room: int) -> list[str]:

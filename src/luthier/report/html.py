@@ -12,17 +12,15 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from luthier.core.store import Store, write_text
-from luthier.report import formats, pictures
-from luthier.report.examples import side_by_side
+from luthier.report import formats
+from luthier.report.answers import measure_name, overall
 from luthier.report.findings import Group, Summary
-from luthier.report.headline import group_headline
-from luthier.report.palette import DARK, LIGHT, looks
+from luthier.report.palette import DARK, LIGHT
+from luthier.report.views import curve_view, group_view
 
 _TEMPLATES = Path(__file__).parent / "templates"
-_SHOWN_MEASURES = 3
-"""So many measures stand in the main table; all of them in the one beneath."""
 _SHOWN_ROWS = 100
-"""So many skipped rows are named; the rest are counted."""
+"""So many skipped rows, and so many leaked pairs, are named; the rest are counted."""
 
 
 def write_html(summary: Summary, store: Store, path: Path) -> None:
@@ -40,6 +38,7 @@ def write_html(summary: Summary, store: Store, path: Path) -> None:
     )
     environment.globals["formats"] = formats
     environment.globals["quote"] = shlex.quote
+    environment.globals["measure_name"] = measure_name
     page = environment.get_template("page.html").render(
         summary=summary,
         study=summary.study,
@@ -47,7 +46,10 @@ def write_html(summary: Summary, store: Store, path: Path) -> None:
         css=Markup((_TEMPLATES / "page.css").read_text(encoding="utf-8")),
         light=LIGHT,
         dark=DARK,
-        groups=[_group(summary, store, group) for group in summary.groups],
+        main=_main(summary),
+        overall=overall(summary.groups),
+        groups=[group_view(summary, store, group) for group in summary.groups],
+        curves=[curve_view(summary, found) for found in summary.curves],
         skipped=_skipped(summary),
         shown_rows=_SHOWN_ROWS,
         root=str(store.root),
@@ -58,60 +60,10 @@ def write_html(summary: Summary, store: Store, path: Path) -> None:
     write_text(path, page)
 
 
-def _group(summary: Summary, store: Store, group: Group) -> dict[str, Any]:
-    """What the template shows of one task and model, pictures drawn."""
-    task = next(task for task in summary.study["tasks"] if task["name"] == group.task)
-    return {
-        "group": group,
-        "task": task,
-        "headline": group_headline(group),
-        "shown": group.main_measures(_SHOWN_MEASURES),
-        "marks": {arm: Markup(pictures.mark(look)) for arm, look in looks(group).items()},
-        "forests": [
-            pictures.forest(group, measure)
-            for measure in dict.fromkeys((group.primary, "nll"))
-            if any(measure in arm.scores for arm in group.arms)
-        ],
-        "scored": [arm.arm for arm in group.contenders if group.primary in arm.scores],
-        **_costs(group),
-        "trained": [arm.arm for arm in group.contenders if any(run.result.train_key for run in arm.finished)],
-        **_curves(store, group),
-        "examples": side_by_side(store, group, task.get("examples", {})),
-    }
-
-
-def _costs(group: Group) -> dict[str, Any]:
-    """The primary measure against each cost, and why a picture is left out."""
-    scored = [arm for arm in group.contenders if group.primary in arm.scores]
-    drawn, missing = [], []
-    for cost, why in (
-        ("trainable_parameters", "no arm here trains any"),
-        ("train_seconds", "no arm here trains"),
-        ("peak_bytes", "it was not measured"),
-    ):
-        if any(getattr(arm.cost, cost) for arm in scored):
-            drawn.append(pictures.quality_against(group, cost))
-        elif scored:
-            missing.append(f"{group.primary} against {pictures.cost_name(cost)}: {why}")
-    return {"costs": drawn, "costs_left_out": missing}
-
-
-def _curves(store: Store, group: Group) -> dict[str, Any]:
-    """Training and validation losses over the steps, and why a picture is left out."""
-    logs = {
-        arm.arm: [
-            store.step("train", run.result.train_key).training_log() for run in arm.finished if run.result.train_key
-        ]
-        for arm in group.contenders
-    }
-    drawn, missing = [], []
-    for key, name in (("loss", "Training loss"), ("validation_loss", "Validation loss")):
-        curves = {arm.arm: found for arm in group.contenders if (found := pictures.curves_of(logs[arm.arm], key))}
-        if any(len(curve) > 1 for found in curves.values() for curve in found):
-            drawn.append(pictures.training_curve(group, curves, name))
-        elif any(logs.values()):
-            missing.append(f"{name}: it was taken at fewer than two steps")
-    return {"curves": drawn, "curves_left_out": missing}
+def _main(summary: Summary) -> Group | None:
+    """The group that speaks for the study: the only one, or that of the largest training set; None in a wider grid."""
+    places = {(group.task, group.model) for group in summary.groups}
+    return max(summary.groups, key=lambda group: group.size or 0) if len(places) == 1 else None
 
 
 def _skipped(summary: Summary) -> list[tuple[str, str]]:

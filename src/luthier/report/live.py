@@ -80,6 +80,10 @@ class LiveTable:
         """Hear one event."""
         with self._lock:
             track = self._tracks.setdefault(event.run, Track(event.run, arm_of(event.run)))
+            if event.run not in self._labels:
+                self._labels = labels(list(self._tracks))
+            if event.phase == "planned":
+                return
             self._follow(track, event)
             if self._live is None:
                 self._say(track, event)

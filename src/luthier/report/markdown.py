@@ -1,12 +1,24 @@
-"""The report as Markdown: the headline, one table a group, what failed, how to run it again."""
+"""The report as Markdown: the verdict, the tables of each group, what failed, how to run it again."""
 
 from __future__ import annotations
 
-from luthier.report import formats
-from luthier.report.findings import ArmSummary, Group, Summary
-from luthier.report.headline import group_headline
+from luthier.report.findings import Group, Summary
+from luthier.report.markdown_tables import (
+    Table,
+    arms_table,
+    best_table,
+    choices_table,
+    controls_table,
+    curves_table,
+    forgetting_table,
+    leaks_table,
+    overview_table,
+    seeds_table,
+)
+from luthier.report.verdict import verdict
 
-_SHOWN_MEASURES = 4
+_FOLDED = ("Leaked rows",)
+"""Tables that may be long: they open when they are asked for."""
 
 
 def markdown(summary: Summary) -> str:
@@ -14,49 +26,69 @@ def markdown(summary: Summary) -> str:
     study = summary.study
     models = ", ".join(model["name"] for model in study["models"])
     facts = f"{_escape(models)}; {study.get('date', '')}; pictures in `report.html`."
-    lines = [f"# {_escape(summary.name)}", "", facts, ""]
+    lines = [f"# {_escape(summary.name)}", "", facts, "", "## Verdict", ""]
+    for paragraph in verdict(summary, timed=True).split("\n"):
+        lines += [_escape(paragraph), ""]
+    if len(summary.groups) > 1:
+        lines += _laid_out(overview_table(summary))
+    for curves in summary.curves:
+        lines += _laid_out(curves_table(curves))
     for group in summary.groups:
-        opening = _escape(" ".join(group_headline(group)))
-        lines += [f"## {_escape(group.task)} on {_escape(group.model)}", "", opening, ""]
-        measures = group.main_measures(_SHOWN_MEASURES)
-        lines += [*_table(group, measures), ""]
-        lower = [measure for measure in measures if measure in group.lower_is_better]
-        note = f"In brackets: 95% intervals over seeds and test examples. Differences are to {group.reference}."
-        note += f" Lower is better: {', '.join(lower)}." if lower else ""
-        note += f" All {len(group.measures)} measures: results.json." if len(measures) < len(group.measures) else ""
-        lines += [_escape(note), ""]
-        lines += [*(f"- {_escape(f'Warning: {warned.words}')}" for warned in group.warnings), ""] * bool(group.warnings)
-    if summary.failures:
-        lines += ["## Failed", ""]
-        for failure in summary.failures:
-            seeds = ", ".join(map(str, failure.seeds))
-            lines.append(f"- {_escape(failure.arm)} (seed {seeds}): {_escape(failure.error)}")
-        lines.append("")
+        lines += _group(group)
+    return "\n".join([*lines, *_failed(summary), *_warnings(summary), *_again(summary)])
+
+
+def _group(group: Group) -> list[str]:
+    tables = [
+        arms_table(group),
+        best_table(group),
+        controls_table(group),
+        forgetting_table(group),
+        seeds_table(group),
+        choices_table(group),
+        leaks_table(group),
+    ]
+    main, *others = [_laid_out(table) for table in tables if table is not None]
+    warned = [f"- {_escape(f'Warning: {warned.words}')}" for warned in group.warnings]
+    lines = [f"## {_escape(group.title)}", "", *main, *warned, *[""] * bool(warned)]
+    return [*lines, *(line for other in others for line in other)]
+
+
+def _laid_out(table: Table) -> list[str]:
+    rows = ["| " + " | ".join(map(_escape, cells)) + " |" for cells in (table.titles, *table.rows)]
+    rows.insert(1, "|" + " --- |" * len(table.titles))
+    body = [*(rows if table.rows else []), "", *([_escape(table.note), ""] if table.note else [])]
+    if table.heading in _FOLDED:
+        opening = f"<details><summary>{_escape(table.heading)} ({len(table.rows)})</summary>"
+        return [opening, "", *body, "</details>", ""]
+    return [*([f"### {_escape(table.heading)}", ""] if table.heading else []), *body]
+
+
+def _failed(summary: Summary) -> list[str]:
+    if not summary.failures:
+        return []
+    lines = ["## Failed", ""]
+    for failure in summary.failures:
+        seeds = ", ".join(map(str, failure.seeds))
+        size = "" if failure.size is None else f", {failure.size:,} training examples"
+        lines.append(f"- {_escape(failure.arm)} (seed {seeds}{size}): {_escape(failure.error)}")
+    return [*lines, ""]
+
+
+def _warnings(summary: Summary) -> list[str]:
     warnings = [f"runs of mixed versions: {name} {', '.join(versions)}" for name, versions in summary.mixed.items()]
     warnings += [f"unfinished: {name}" for name in summary.unfinished]
-    if warnings:
-        lines += ["## Warnings", "", *(f"- {_escape(text)}" for text in warnings), ""]
-    return "\n".join([*lines, "## Run it again", "", f"    {study['command']}", ""])
+    return ["## Warnings", "", *(f"- {_escape(text)}" for text in warnings), ""] if warnings else []
 
 
-def _table(group: Group, measures: list[str]) -> list[str]:
-    titles = ["arm", *measures, "difference", "p (Holm)", "trained", "training time", "peak memory", "runs"]
-    rows = [_row(group, arm, measures) for arm in group.arms]
-    return ["| " + " | ".join(map(_escape, cells)) + " |" for cells in (titles, ["---"] * len(titles), *rows)]
-
-
-def _row(group: Group, arm: ArmSummary, measures: list[str]) -> list[str]:
-    difference = group.difference(arm)
-    return [
-        arm.arm + (" (baseline)" if arm.baseline else ""),
-        *(formats.estimate(arm.scores.get(measure)) for measure in measures),
-        "reference" if arm.arm == group.reference else formats.comparison(difference),
-        formats.p_value(difference.p_holm if difference else None),
-        formats.count(arm.cost.trainable_parameters) if arm.finished else formats.MISSING,
-        formats.training_time(arm),
-        formats.peak_memory(arm),
-        f"{len(arm.finished)} of {len(arm.runs)}",
-    ]
+def _again(summary: Summary) -> list[str]:
+    lines = ["## Run it again", ""]
+    for again in summary.again:
+        lines += [f"{_escape(again.what)}:", "", f"    {again.command}", ""]
+    runs = [run for group in summary.groups for arm in group.arms for run in arm.runs]
+    folders = dict.fromkeys((run.result.digest, run.name) for run in runs)
+    listed = [f"- `{digest}` runs/{_escape(name)}" for digest, name in folders]
+    return [*lines, "<details><summary>Every run: its digest and folder</summary>", "", *listed, "", "</details>", ""]
 
 
 def _escape(text: str) -> str:

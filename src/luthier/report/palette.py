@@ -27,12 +27,14 @@ class Look:
 
 
 def looks(group: Group) -> dict[str, Look]:
-    """By arm, in the study's order; trivial baselines are grey."""
+    """By arm, in the study's order; random-weights controls and trivial baselines are grey."""
     drawn = {}
     for index, arm in enumerate(group.contenders):
         turn = index % len(LIGHT)
         marker = MARKERS[(index + index // len(LIGHT)) % len(MARKERS)]
         drawn[arm.arm] = Look(LIGHT[turn], f"var(--arm-{turn})", marker)
+    for arm in group.controls:
+        drawn[arm.arm] = Look(BASELINE, "var(--muted)", "x")
     for arm in group.baselines:
         drawn[arm.arm] = Look(BASELINE, "var(--muted)", "_")
     return drawn

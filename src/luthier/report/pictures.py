@@ -1,89 +1,24 @@
-"""The pictures of the report, as SVG to put into a page: they take the page's colours and fonts, light or dark."""
+"""The score against what it costs, and how training went."""
 
 from __future__ import annotations
 
-import hashlib
-import html
-import io
-import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from luthier.report import formats
-from luthier.report.findings import Group, rank
-from luthier.report.palette import BASELINE, LIGHT, Look, looks
+from luthier.report.drawing import Picture, render
+from luthier.report.findings import Group
+from luthier.report.palette import BASELINE, looks
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-INK, LINE = "#0a0b0c", "#d0d1d2"
-"""Stand for the page's text colour and its thin lines."""
 Curve = list[tuple[float, float]]
 _POINTS = 250
 """A longer curve is thinned to about so many points: more than a screen shows."""
-_LONG_NAME = 24
-"""A longer name is broken over lines."""
-_STYLE: dict[Any, Any] = {
-    "svg.fonttype": "none",
-    "svg.hashsalt": "luthier",
-    "font.size": 9.5,
-    "text.color": INK,
-    "text.parse_math": False,
-    "axes.edgecolor": LINE,
-    "axes.labelcolor": BASELINE,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.axisbelow": True,
-    "axes.grid": True,
-    "grid.color": LINE,
-    "grid.linewidth": 0.6,
-    "xtick.color": LINE,
-    "ytick.color": LINE,
-    "xtick.labelcolor": INK,
-    "ytick.labelcolor": INK,
-    "lines.solid_capstyle": "round",
-}
-
-
-@dataclass(frozen=True)
-class Picture:
-    """An SVG element with its title, which stands above it on the page."""
-
-    title: str
-    svg: str
-
-
-def forest(group: Group, measure: str) -> Picture:
-    """Every arm's mean of a measure with its interval, best on top; trivial baselines below, as reference lines."""
-    lower = measure in group.lower_is_better
-    arms = [*rank(group.contenders, measure, lower), *rank(group.baselines, measure, lower)]
-    drawn = looks(group)
-    names = [arm.arm + (" (reference)" if arm.arm == group.reference else "") for arm in arms]
-    labels = [formats.broken(name, _LONG_NAME) for name in names]
-    height = sum(max(0.34, 0.17 * len(lines)) for lines in labels)
-
-    def draw(axes: Axes) -> None:
-        for row, arm in enumerate(arms):
-            found, look = arm.scores[measure], drawn[arm.arm]
-            if arm.baseline:
-                axes.axvline(found.mean, color=BASELINE, linewidth=1, linestyle=(0, (4, 3)))
-            if found.low is not None and found.high is not None:
-                axes.plot([found.low, found.high], [row, row], color=look.colour, linewidth=2.4)
-            axes.plot([found.mean], [row], "|" if arm.baseline else look.marker, color=look.colour, markersize=7)
-        axes.set_yticks(range(len(arms)), ["\n".join(lines) for lines in labels])
-        axes.set_ylim(len(arms) - 0.4, -0.6)
-        axes.margins(x=0.08)
-        axes.locator_params(axis="x", nbins=6)
-        axes.spines["left"].set_visible(False)
-        axes.tick_params(length=0)
-
-    name = f"{measure}, mean and 95% interval" + (" (lower is better)" if lower else "")
-    said = "; ".join(f"{arm.arm} {formats.estimate(arm.scores[measure])}" for arm in arms)
-    return Picture(name, _svg(draw, 4.8, 0.45 + height, said=f"{name}: {said}"))
 
 
 def quality_against(group: Group, cost: str) -> Picture:
@@ -133,7 +68,7 @@ def quality_against(group: Group, cost: str) -> Picture:
         f"{arm.arm} {formats.score(arm.scores[group.primary].mean)} at {write(value)}"
         for arm, value in zip(arms, values, strict=True)
     )
-    return Picture(title, _svg(draw, 3.6, 2.6, said=f"{title}: {said}"))
+    return Picture(title, render(draw, 3.6, 2.6, said=f"{title}: {said}"))
 
 
 def cost_name(cost: str) -> str:
@@ -161,17 +96,7 @@ def training_curve(group: Group, curves: dict[str, list[Curve]], name: str) -> P
     last = {arm: float(_mean_curve(seeds)[1][-1]) for arm, seeds in curves.items()}
     ends = "; ".join(f"{arm} ends at {formats.score(value)}" for arm, value in last.items())
     title = f"{name} over the steps"
-    return Picture(title, _svg(draw, 4.8, 2.9, said=f"{title}: {ends}"))
-
-
-def mark(look: Look) -> str:
-    """An arm's marker alone, for a legend."""
-
-    def draw(axes: Axes) -> None:
-        axes.plot([0], [0], look.marker, color=look.colour, markersize=8, markeredgewidth=2)
-        axes.set_axis_off()
-
-    return _svg(draw, 0.2, 0.2, said="")
+    return Picture(title, render(draw, 4.8, 2.9, said=f"{title}: {ends}"))
 
 
 def curves_of(logs: Sequence[list[dict[str, Any]]], key: str) -> list[Curve]:
@@ -208,33 +133,3 @@ def _mean_curve(seeds: Sequence[Curve]) -> tuple[NDArray[np.float64], NDArray[np
 def _thinned(curve: Curve) -> Curve:
     kept = curve[:: 1 + len(curve) // _POINTS]
     return kept if kept[-1] == curve[-1] else [*kept, curve[-1]]
-
-
-def _svg(draw: Callable[[Axes], None], width: float, height: float, *, said: str) -> str:
-    """Draw on fresh axes (inches), and give the SVG with `said` as what a screen reader says."""
-    from matplotlib import rc_context
-    from matplotlib.figure import Figure
-
-    with rc_context(_STYLE):
-        figure = Figure(figsize=(width, height), layout="constrained" if said else None)
-        axes = figure.add_subplot() if said else figure.add_axes((0, 0, 1, 1))
-        draw(axes)
-        file = io.StringIO()
-        nothing = dict.fromkeys(("Date", "Creator", "Format", "Type"))
-        figure.savefig(file, format="svg", transparent=True, metadata=nothing)
-    return _inline(file.getvalue(), said)
-
-
-def _inline(svg: str, said: str) -> str:
-    """A stand-alone SVG made ready to stand in a page: its size and colours are the page's, its ids are its own."""
-    svg = svg[svg.index("<svg") :]
-    svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
-    box = svg.split('viewBox="', 1)[1].split('"', 1)[0]
-    label = f'role="img" aria-label="{html.escape(said, quote=True)}"' if said else 'aria-hidden="true"'
-    svg = re.sub(r"<svg[^>]*>", lambda _: f'<svg viewBox="{box}" {label}>', svg, count=1)
-    own = "p" + hashlib.sha256(svg.encode()).hexdigest()[:10]
-    svg = re.sub(r'\bid="', f'id="{own}-', svg)
-    svg = svg.replace('href="#', f'href="#{own}-').replace("url(#", f"url(#{own}-")
-    names = {INK: "currentColor", LINE: "var(--line)", BASELINE: "var(--muted)"}
-    names |= {colour: f"var(--arm-{turn})" for turn, colour in enumerate(LIGHT)}
-    return re.sub("|".join(names), lambda found: names[found.group()], svg)

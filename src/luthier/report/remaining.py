@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-SHARES = {"load": 0.03, "train": 0.7, "generate": 0.2, "likelihoods": 0.05, "score": 0.02}
+SHARES = {"load": 0.03, "train": 0.68, "generate": 0.19, "likelihoods": 0.05, "score": 0.02, "retention": 0.03}
 """What part of a run each phase is taken to be until a run of the same arm has finished; validation is in training."""
 _ENOUGH = 0.05
 """The fraction done from which a running run is believed to tell its own length."""
@@ -34,7 +34,7 @@ class Track:
         if self.ended is not None:
             return 1.0
         phase = "train" if self.phase == "validate" else self.phase
-        shares = {name: share for name, share in SHARES.items() if name != "train" or self.trains}
+        shares = {name: share for name, share in SHARES.items() if self.trains or name not in ("train", "retention")}
         if phase not in shares:
             return 0.0
         before = sum(share for name, share in shares.items() if list(shares).index(name) < list(shares).index(phase))

@@ -1,0 +1,137 @@
+"""One arm against another: against the reference and the baselines, against the best, and Holm over the family."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+
+from luthier.core.statistics import holm, outcome, smallest_visible
+from luthier.report.findings import ArmSummary, rank
+from luthier.report.measured import Comparison
+from luthier.report.pairing import Column, Paired, Terms, difference_of, pair, told, told_apart
+
+
+def compare(arm: ArmSummary, other: ArmSummary, measure: str, terms: Terms) -> Comparison | None:
+    """Arm minus other, or None where they have no example and seed in common."""
+    paired = paired_runs(arm, other, measure)
+    if paired is None:
+        return None
+    found = difference_of(paired, terms)
+    comparison = Comparison(
+        other=other.arm,
+        measure=measure,
+        difference=found.difference,
+        low=told(found.low),
+        high=told(found.high),
+        p=told(found.p),
+        n=len(paired.items),
+        better=told_apart(found, measure in terms.lower_is_better),
+        found=found,
+    )
+    return _judged(comparison, terms) if measure == terms.primary else comparison
+
+
+def _judged(comparison: Comparison, terms: Terms, family: int = 1) -> Comparison:
+    """The comparison with its outcome against the margin, as one of so many."""
+    if comparison.found is None or comparison.low is None:
+        return comparison
+    lower = terms.primary in terms.lower_is_better
+    return replace(
+        comparison,
+        outcome=outcome(comparison.found, terms.margin, lower_is_better=lower, p_holm=comparison.p_holm),
+        smallest_visible=told(smallest_visible(comparison.found, comparisons=family)),
+    )
+
+
+def paired_runs(arm: ArmSummary, other: ArmSummary, measure: str) -> Paired | None:
+    """Both arms' scores, seed by seed.
+
+    An arm that trains nothing and was run once stands for every seed: its answers do not change.
+    """
+    ours, theirs = _by_seed(arm, measure), _by_seed(other, measure)
+    if arm.same_for_all_seeds and ours:
+        ours = dict.fromkeys(theirs, next(iter(ours.values())))
+    elif other.same_for_all_seeds and theirs:
+        theirs = dict.fromkeys(ours, next(iter(theirs.values())))
+    seeds = [seed for seed in ours if seed in theirs]
+    return pair([ours[seed] for seed in seeds], [theirs[seed] for seed in seeds])
+
+
+def _by_seed(arm: ArmSummary, measure: str) -> dict[int, Column]:
+    return {run.result.seed: run.scores[measure] for run in arm.finished if measure in run.scores}
+
+
+def against_others(arm: ArmSummary, arms: Sequence[ArmSummary], reference: str, terms: Terms) -> ArmSummary:
+    """The arm with its comparisons: with the reference on every measure, with the baselines on the primary one."""
+    against: dict[str, dict[str, Comparison]] = {}
+    for other in arms:
+        if other.arm == arm.arm or arm.control_of is not None or not (other.arm == reference or other.baseline):
+            continue
+        for measure in arm.scores if other.arm == reference else (terms.primary,):
+            comparison = compare(arm, other, measure, terms)
+            if comparison:
+                against.setdefault(other.arm, {})[measure] = comparison
+    return replace(arm, against=against)
+
+
+def corrected(arms: Sequence[ArmSummary], reference: str, terms: Terms) -> list[ArmSummary]:
+    """Holm's correction over the declared family: each contender against the reference on the primary measure."""
+
+    primary = terms.primary
+
+    def in_family(arm: ArmSummary) -> bool:
+        return arm.contender and primary in arm.against.get(reference, {})
+
+    family = [arm.against[reference][primary].p for arm in arms if in_family(arm)]
+    adjusted = iter(holm([math.nan if p is None else p for p in family]))
+    done = []
+    for arm in arms:
+        if in_family(arm):
+            comparisons = dict(arm.against[reference])
+            found = replace(comparisons[primary], p_holm=told(next(adjusted)))
+            comparisons[primary] = _judged(found, terms, len(family))
+            arm = replace(arm, against={**arm.against, reference: comparisons})
+        done.append(arm)
+    return done
+
+
+def against_best(arms: Sequence[ArmSummary], terms: Terms) -> list[ArmSummary]:
+    """The contenders with what they lack to the best of them, and whether that is a tie."""
+    primary = terms.primary
+    ranked = rank([arm for arm in arms if arm.contender], primary, primary in terms.lower_is_better)
+    if not ranked:
+        return list(arms)
+    best, *others = ranked
+    done = []
+    for arm in arms:
+        if arm is best:
+            arm = replace(arm, tied_with_best=True)
+        elif arm in others:
+            found = compare(arm, best, primary, terms)
+            tied = found is None or found.better is None or holds(found)
+            arm = replace(arm, against_best=found, tied_with_best=tied)
+        done.append(arm)
+    return done
+
+
+def holds(found: Comparison) -> bool:
+    """Whether the arm is shown to be no worse than the other by as much as the margin."""
+    return found.outcome in ("better", "not worse")
+
+
+def cheapest(arms: Sequence[ArmSummary], terms: Terms) -> ArmSummary | None:
+    """The cheapest contender that is not worse than the best by as much as the margin.
+
+    Cheap is what takes few training FLOPs, then what trains few parameters, then what the study names first. Seconds do
+    not count: they are another number on every machine and every day.
+    """
+
+    ranked = rank([arm for arm in arms if arm.contender], terms.primary, terms.primary in terms.lower_is_better)
+    will_do = [arm for arm in arms if arm in ranked[:1] or (arm.against_best is not None and holds(arm.against_best))]
+    return min(will_do, key=cost_order, default=None)
+
+
+def cost_order(arm: ArmSummary) -> tuple[float, int]:
+    """What arms are ordered by from cheap to dear: training FLOPs, then trained parameters."""
+    return arm.cost.flops, arm.cost.trainable_parameters

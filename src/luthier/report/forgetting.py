@@ -1,0 +1,121 @@
+"""What training cost of the base's other abilities: each retention task before and after, paired by example."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from luthier.report.measured import Estimate, Run
+from luthier.report.pairing import Terms, difference_of, pair, told, told_apart
+
+BASE_SAMPLES = "base samples"
+"""The retention task that every study has: text sampled from the untouched base."""
+
+
+@dataclass(frozen=True)
+class Retention:
+    """A task on which forgetting is measured, as `study.json` names it.
+
+    Attributes:
+        primary: its measure (`bits_per_byte`, `accuracy`).
+        kind: `text` (a likelihood of given text) or `task`.
+        what: what it is, in words.
+    """
+
+    name: str
+    primary: str
+    lower_is_better: bool
+    kind: str
+    what: str
+
+
+@dataclass(frozen=True)
+class Forgotten:
+    """One arm on one retention task: the untouched base against the trained model as served.
+
+    Attributes:
+        before, after: means over seeds and examples.
+        difference, low, high: after minus before in the measure's own sign, with its 95% interval over seeds and
+            examples; the bounds are None where they cannot be told.
+        n: examples.
+        lost: True where the whole interval lies on the worse side of zero, False where it lies on the better side, None
+            where it holds zero.
+    """
+
+    task: str
+    measure: str
+    lower_is_better: bool
+    before: float
+    after: float
+    difference: float
+    low: float | None
+    high: float | None
+    n: int
+    lost: bool | None
+
+    @property
+    def loss(self) -> Estimate:
+        """What was lost, positive where it got worse, whatever the measure's sign."""
+        found = Estimate(self.difference, self.low, self.high, self.n)
+        return found if self.lower_is_better else found.turned
+
+    @property
+    def share(self) -> float:
+        """The loss as a part of what was there before: measures differ, this can be compared."""
+        return self.loss.mean / abs(self.before) if self.before else self.loss.mean
+
+
+@dataclass(frozen=True)
+class Tradeoff:
+    """One arm's point in the picture of learning against forgetting.
+
+    Attributes:
+        gain: against the reference arm on the primary measure, positive where better; zero for the reference itself.
+        loss: on `task`, positive where worse; zero for an arm that trains nothing.
+    """
+
+    arm: str
+    task: str
+    measure: str
+    gain: Estimate
+    loss: Estimate
+
+
+def retention_tasks(study: Mapping[str, Any]) -> tuple[Retention, ...]:
+    """What `study.json` says is retained; nothing where the study is older than that."""
+    names = Retention.__dataclass_fields__
+    return tuple(Retention(**{key: entry[key] for key in names}) for entry in study.get("retain", ()))
+
+
+def forgotten(runs: Sequence[Run], tasks: Sequence[Retention]) -> dict[str, Forgotten]:
+    """An arm's finished runs before and after, over those seeds and examples that were measured both times."""
+    found: dict[str, Forgotten] = {}
+    for task in tasks:
+        rows = [run.retained[task.name] for run in runs if run.retained.get(task.name)]
+        after = [{item: values[1] for item, values in row.items()} for row in rows]
+        before = [{item: values[0] for item, values in row.items()} for row in rows]
+        paired = pair(after, before)
+        if paired is None:
+            continue
+        lower = frozenset([task.primary] if task.lower_is_better else ())
+        difference = difference_of(paired, Terms(task.primary, lower))
+        better = told_apart(difference, task.lower_is_better)
+        found[task.name] = Forgotten(
+            task=task.name,
+            measure=task.primary,
+            lower_is_better=task.lower_is_better,
+            before=float(paired.theirs.mean()),
+            after=float(paired.ours.mean()),
+            difference=difference.difference,
+            low=told(difference.low),
+            high=told(difference.high),
+            n=len(paired.items),
+            lost=None if better is None else not better,
+        )
+    return found
+
+
+def worst(found: Mapping[str, Forgotten]) -> Forgotten | None:
+    """The retention task of which the largest share was lost, one that is seen to be lost before others."""
+    return max(found.values(), key=lambda one: (one.lost is True, one.share), default=None)

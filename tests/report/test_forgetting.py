@@ -1,0 +1,95 @@
+"""What is forgotten: before and after, paired by example, with a sign that the reader sees."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from luthier.core.store import Store
+from luthier.core.types import Result
+from luthier.report.findings import Group, Run
+from luthier.report.forgetting import Retention, forgotten, worst
+from luthier.report.summary import summarise
+from tests.report.made_up import retained
+
+BITS = Retention("base samples", "bits_per_byte", True, "text", "text sampled from the untouched base")
+ACCURACY = Retention("sentiment", "accuracy", False, "task", "generated/sentiment")
+
+
+@pytest.fixture(scope="module")
+def group(grown: Store) -> Group:
+    return summarise(grown).groups[0]
+
+
+def run(task: str, before: list[float], after: list[float]) -> Run:
+    result = Result(
+        arm="a",
+        model="m",
+        task="t",
+        seed=0,
+        digest="d",
+        prompting="p",
+        method="m",
+        objective="o",
+        status="finished",
+    )
+    pairs = {str(at): pair for at, pair in enumerate(zip(before, after, strict=True))}
+    return Run("a", result, {}, {}, {task: pairs})
+
+
+def test_one_seed_is_a_paired_t_test_over_examples() -> None:
+    rng = np.random.default_rng(0)
+    before = rng.normal(2, 0.3, 40)
+    after = before + rng.normal(0.1, 0.05, 40)
+    found = forgotten([run("base samples", list(before), list(after))], [BITS])["base samples"]
+    low, high = stats.t.interval(0.95, 39, (after - before).mean(), stats.sem(after - before))
+    assert (found.before, found.after) == (pytest.approx(before.mean()), pytest.approx(after.mean()))
+    assert (found.low, found.high) == (pytest.approx(low), pytest.approx(high))
+    assert found.n == 40 and found.lost is True
+
+
+@pytest.mark.parametrize("lower", [True, False])
+def test_a_loss_is_positive_whatever_the_measures_sign(lower: bool) -> None:
+    task = replace(BITS, lower_is_better=lower)
+    before = [1.0 + 0.01 * at for at in range(40)]
+    after = [value + (0.2 if lower else -0.2) + 0.001 * (at % 3) for at, value in enumerate(before)]
+    found = forgotten([run(task.name, before, after)], [task])[task.name]
+    assert found.lost is True and found.loss.mean == pytest.approx(0.2, abs=0.01)
+    assert found.loss.low is not None and found.loss.high is not None and 0 < found.loss.low < found.loss.high
+    assert (found.difference > 0) == lower, "the difference keeps the measure's own sign"
+
+
+def test_the_studys_own_numbers(group: Group) -> None:
+    full = group.arm("full")
+    assert full is not None
+    rows = [row for seed in range(3) for row in retained("full", seed) if row["task"] == "base samples"]
+    change = np.mean([float(str(row["after"])) - float(str(row["before"])) for row in rows])
+    assert full.forgetting["base samples"].difference == pytest.approx(change)
+    accuracy = full.forgetting["sentiment"]
+    assert (accuracy.before, accuracy.after, accuracy.lost) == (1.0, 0.75, None)
+    assert group.arm("zero_shot").forgetting == {}  # type: ignore[union-attr]
+
+
+def test_the_worst_is_seen_to_be_lost_before_it_is_large(group: Group) -> None:
+    full = group.arm("full")
+    assert full is not None
+    found = worst(full.forgetting)
+    assert found is not None and found.task == "base samples", "the quarter of sentiment is not told apart from none"
+    assert worst({}) is None
+
+
+def test_learning_against_forgetting_has_a_point_for_every_arm(group: Group) -> None:
+    points = {point.arm: point for point in group.tradeoffs}
+    assert list(points) == ["zero_shot", "lora", "full"]
+    assert points["zero_shot"].gain.mean == points["zero_shot"].loss.mean == 0
+    assert points["full"].gain.mean > points["lora"].gain.mean > 0.1
+    assert points["full"].loss.mean == pytest.approx(0.202, abs=0.001) and points["full"].task == "base samples"
+
+
+def test_an_example_missing_from_one_seed_is_left_out_of_all() -> None:
+    runs = [run("sentiment", [1.0, 0.0, 1.0], [1.0, 0.0, 0.0]), run("sentiment", [1.0, 0.0], [1.0, 0.0])]
+    found = forgotten(runs, [ACCURACY, BITS])
+    assert list(found) == ["sentiment"] and found["sentiment"].n == 2
