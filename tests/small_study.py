@@ -51,6 +51,8 @@ def small_study(model: Path, rows: Path, *, task: dict[str, Any] | None = None, 
         "arms": ["zero_shot", "lora"],
         "seeds": [0],
         "baselines": False,
+        "controls": False,
+        "forgetting": False,
         "training": {"steps": 2, "batch_size": 4, "validations": 1},
         **changes,
     }

@@ -29,4 +29,4 @@ def test_as_markdown_every_row_has_its_cells():
 def test_as_text_the_kinds_are_headings():
     lines = as_text(entries()).splitlines()
     assert [line[:-1] for line in lines if not line.startswith(" ")] == list(registry())
-    assert any(line.startswith("  few_shot ") and "(shots: 2)" in line for line in lines)
+    assert any(line.startswith("  few_shot ") and "(shots: 2, draw: 0)" in line for line in lines)

@@ -141,9 +141,11 @@ def test_an_interrupt_says_that_nothing_is_lost(
         raise KeyboardInterrupt
 
     monkeypatch.setattr("luthier.study.run", interrupted)
-    code, _, noise = luthier("study", study_yaml(), "--out", tmp_path / "out", "--device", "cpu", "--workers", 1)
+    command = ["study", study_yaml(), "--out", tmp_path / "out", "--device", "cpu", "--workers", 1]
+    code, _, noise = luthier(*command)
     assert code == 130
-    assert noise == "\ninterrupted: finished runs are kept; the same command goes on from here\n"
+    again = " ".join(["luthier", *map(str, command)])
+    assert noise == f"\nstopped; what was done is kept; to go on: {again}\n"
 
 
 def test_the_listings_need_no_torch():

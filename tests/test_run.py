@@ -36,7 +36,8 @@ def test_a_run_from_top_to_bottom(make_study: MakeStudy, tmp_path: Path):
     folder = store.run(spec.folder)
     assert folder.result() == result
     assert {path.name for path in folder.folder.iterdir()} == {
-        *("spec.json", "given.yaml", "environment.json", "scores.jsonl", "result.json")
+        *("spec.json", "given.yaml", "environment.json", "scores.jsonl", "result.json"),
+        *("wrong_reference.jsonl", "retained.jsonl"),
     }
     (key,) = spec.train_keys()
     assert result.train_key == key and result.predict_key == spec.predict_key()

@@ -65,7 +65,7 @@ def test_finished_runs_are_not_run_again(make_study: MakeStudy, out: Path, monke
     heard: list[Progress] = []
     with monkeypatch.context() as patch:
         patch.setattr("luthier.study.run", never)
-        patch.setattr("luthier.study.run_all", never)
+        patch.setattr("luthier.workers._start", never)
         patch.setattr("luthier.plan._too_long", never)
         study = make_study().run(out, device="cpu", workers=2, listener=heard.append)
     study.report()

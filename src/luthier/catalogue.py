@@ -51,4 +51,4 @@ def _shown(value: object) -> str:
         return "[" + ", ".join(_shown(item) for item in value) + "]"
     if value is None or isinstance(value, bool):
         return {None: "none", True: "true", False: "false"}[value]
-    return str(value)
+    return str(value).replace("\n", "\\n").replace("|", "\\|")

@@ -29,6 +29,8 @@ Assignments = Annotated[
 Device = Annotated[str, typer.Option(help="cpu, cuda, or auto.")]
 _INTERRUPTED = 130
 """The exit code with which typer answers Ctrl-C."""
+_TERMINATED = 143
+"""The exit code after SIGTERM: 128 + 15, as shells say it."""
 AsJson = Annotated[bool, typer.Option("--json", help="Print plain JSON on standard output.")]
 
 
@@ -60,6 +62,7 @@ def study(
 
     from luthier.report.summary import summarise
     from luthier.report.terminal import LiveTable, print_table
+    from luthier.tasks.leakage import words
 
     console = Console(stderr=as_json)
     planned = the_study.plan(out, device=device, skip_bad_rows=skip_bad_rows)
@@ -68,8 +71,11 @@ def study(
         if rows:
             places = ", ".join(row.where for row in rows[:3]) + (", ..." if len(rows) > 3 else "")
             console.print(f"{task}: {len(rows)} rows left out ({places}); the report names them", highlight=False)
+    for task, leaks in planned.leaks.items():
+        if warning := words(leaks, task):
+            console.print(warning, highlight=False, style="yellow")
     live = LiveTable(
-        [run.folder for run in planned.runs],
+        [run.folder for run in (planned.trials or planned.runs)],
         workers=workers,
         primary=the_study.spec.tasks[0].primary,
         console=console,
@@ -104,18 +110,23 @@ def _dry_run(the_study: Any, device: str, skip_bad_rows: bool, as_json: bool) ->
             "arm": run.arm.name,
             "model": run.model.name,
             "task": run.task.task_name,
+            "size": run.size,
             "seed": run.seed,
+            "split": run.split,
             "digest": run.run_key(),
             "seconds": round(seconds(run, planned)),
         }
-        for run in planned.runs
+        for run in (*planned.trials, *planned.runs)
     ]
     if as_json:
         print(json.dumps(rows, indent=1))
         return
     for row in rows:
+        size = f"  {row['size']} rows" if row["size"] else ""
+        trial = "  trial" if row["split"] == "validation" else ""
         print(
-            f"{row['digest']}  {row['arm']:<24} {row['model']}  {row['task']}  seed {row['seed']}  ~{row['seconds']} s"
+            f"{row['digest']}  {row['arm']:<24} {row['model']}  {row['task']}{size}  seed {row['seed']}{trial}"
+            f"  ~{row['seconds']} s"
         )
     for task in planned.tasks.values():
         print(f"{task.name}: " + ", ".join(f"{len(examples)} {split}" for split, examples in task.splits.items()))
@@ -123,6 +134,38 @@ def _dry_run(the_study: Any, device: str, skip_bad_rows: bool, as_json: bool) ->
     left = f"{minutes} min" if minutes < 120 else f"{minutes / 60:.0f} hours"
     print(f"{len(rows)} runs, roughly {left} on this machine, as busy as it is now. Nothing was run.")
     print("Rows too long for a model are looked for when it runs; leaving some out changes the digests.")
+    if planned.trials:
+        print("The runs on the test set are shown as each arm's first candidate; the trials decide which it will be.")
+    if the_study.spec.controls and any(run.arm.trained for run in planned.runs):
+        print("Not listed: the best trained arm runs once more a seed, from random weights, as a control.")
+
+
+@app.command()
+def init(
+    data: Annotated[Path, typer.Argument(help="A file, or a folder with train, validation and test files.")],
+    out: Annotated[
+        Path | None, typer.Option(help="The study file to write; DATA's name with .yaml by default.")
+    ] = None,
+    task: Annotated[str | None, typer.Option(help="text or classify; by default what the answers look like.")] = None,
+    inputs: Annotated[
+        list[str] | None, typer.Option("--input", metavar="COLUMN", help="A column to ask about; once for each.")
+    ] = None,
+    answer: Annotated[str | None, typer.Option(metavar="COLUMN", help="The column that holds the answer.")] = None,
+    model: Annotated[str, typer.Option(help="A house model, a folder, or a hub id.")] = "house/decoder",
+    metric: Annotated[str | None, typer.Option(help="What judges an answer; by default what fits it.")] = None,
+    minutes: Annotated[float, typer.Option(help="How long one seed may take on this machine.", min=1)] = 10.0,
+    yes: Annotated[bool, typer.Option("--yes", help="Ask nothing.")] = False,
+) -> None:
+    """Look at your data, and write a commented study file for it."""
+    from luthier.core.errors import LuthierError
+    from luthier.init.announce import announcement
+    from luthier.init.draft import Options, draft_study
+    from luthier.init.question import on_terminal
+
+    if task not in (None, "text", "classify"):
+        raise LuthierError(f"{task}: no such task", where="--task", mend="say text or classify")
+    options = Options(out, task, inputs or (), answer, model, metric, minutes)  # type: ignore[arg-type]
+    print(announcement(draft_study(data, options, None if yes or not sys.stdin.isatty() else on_terminal)))
 
 
 @app.command()
@@ -181,6 +224,27 @@ def report(
 
 
 @app.command()
+def compare(
+    before: Annotated[Path, typer.Argument(metavar="RUNS_A", help="A study's output folder.")],
+    after: Annotated[Path, typer.Argument(metavar="RUNS_B", help="Another one.")],
+    as_json: AsJson = False,
+) -> None:
+    """Say what differs between two studies, and how far each arm that both have has moved."""
+    from luthier.core.store import Store
+    from luthier.report.compare import compare_studies
+
+    found = compare_studies(Store(before), Store(after))
+    if as_json:
+        print(json.dumps(found.as_json(), indent=1))
+        return
+    from rich.console import Console
+
+    from luthier.report.compare_text import print_compared
+
+    print_compared(found, Console())
+
+
+@app.command()
 def methods(
     markdown: Annotated[bool, typer.Option(help="As a Markdown table.")] = False, as_json: AsJson = False
 ) -> None:
@@ -225,11 +289,17 @@ def doctor() -> None:
 
 def main() -> NoReturn:
     """The console script: a user's mistake is one clear message and exit code 2, never a traceback."""
+    from luthier.core.interruption import answered, exit_code
+
     try:
-        app(standalone_mode=True)
-    except SystemExit as end:
-        if end.code == _INTERRUPTED:
-            print("\ninterrupted: finished runs are kept; the same command goes on from here", file=sys.stderr)
+        with answered():
+            app(standalone_mode=True)
+    except (SystemExit, KeyboardInterrupt) as end:  # typer makes a SystemExit of an interrupt
+        code = exit_code(end) or (end.code if isinstance(end, SystemExit) else _INTERRUPTED)
+        if code in (_INTERRUPTED, _TERMINATED):
+            command = shlex.join(["luthier", *sys.argv[1:]])
+            print(f"\nstopped; what was done is kept; to go on: {command}", file=sys.stderr)
+            raise SystemExit(code) from None
         raise
     except Exception as error:
         from luthier.core.errors import LuthierError

@@ -24,7 +24,7 @@ def seconds(run: RunSpec, plan: Plan) -> float:
     """Seconds of the whole machine that a run may take; right to a factor of two or so."""
     if not run.arm.prompting.needs_model:
         return 1.0
-    task = plan.tasks[run.task.task_name]
+    task = plan.tasks[run.task.task_name].of_size(run.size)
     folder = plan.models[run.model.name].folder
     operations = 0.0
     for stage in run.arm.trained:
@@ -36,8 +36,9 @@ def seconds(run: RunSpec, plan: Plan) -> float:
             else stage.training.epochs
         )
         operations += 5 * run.model.parameters * seen
-    read = _tokens(folder, task.splits["test"]) * (1 + getattr(run.arm.prompting, "shots", 0))
-    written = run.task.generation.max_new_tokens * len(task.splits["test"]) if "text" in run.task.kinds else 0
+    asked = task.splits[run.split]
+    read = _tokens(folder, asked) * (1 + getattr(run.arm.prompting, "shots", 0))
+    written = run.task.generation.max_new_tokens * len(asked) if "text" in run.task.kinds else 0
     operations += 2 * run.model.parameters * (len(run.task.kinds) * read + _DECODING * written)
     return operations / (_EFFICIENCY * matrix_speed()) + _START_SECONDS / 2
 

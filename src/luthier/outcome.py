@@ -85,6 +85,9 @@ def identity(spec: RunSpec) -> dict[str, Any]:
         "objective": stages[-1].objective.name if spec.arm.trained else "none",
         "baseline": spec.arm.baseline,
         "seeded": spec.seeded,
+        "size": spec.size,
+        "split": spec.split,
+        "control_of": spec.control_of,
         "train_key": keys[-1] if keys else None,
         "predict_key": spec.predict_key(),
     }

@@ -8,16 +8,52 @@ from typing import Literal
 
 from luthier.core.environment import has_fast_bf16
 from luthier.core.errors import LuthierError
-from luthier.core.types import SPLITS, Example, Skipped
+from luthier.core.types import SPLITS, Example, Skipped, Split
 from luthier.models.load import ModelFiles, find_model
 from luthier.models.tokens import Renderer
 from luthier.prompting.baselines import trivial_baselines
+from luthier.prompting.nearest import Nearest
+from luthier.prompting.prompting import Prompting
 from luthier.run_spec import ModelRef, RunSpec
 from luthier.study_file import Arm, Stage, StudySpec, TaskSpec
+from luthier.tasks.leakage import Leakage, find_leaks
 from luthier.tasks.task import Task, load_task
+from luthier.trials import Search, search
 
 TooLong = Mapping[tuple[str, str], Sequence[Example]]
 """Examples that do not fit, by (model, task)."""
+
+
+@dataclass(frozen=True)
+class Point:
+    """A place in the grid: an arm on a model, a task and a size of the training set.
+
+    Attributes:
+        first: its run as its first candidate, with the first seed.
+        search: what it can be tried as.
+        seeds: of its runs; one alone where no seed could change it.
+    """
+
+    first: RunSpec
+    search: Search
+    seeds: tuple[int, ...]
+
+    @property
+    def groups(self) -> list[tuple[int, ...]]:
+        """Seeds that choose together: each for itself where shots are drawn, else the first for all."""
+        return [(seed,) for seed in self.seeds] if self.search.per_seed else [self.seeds]
+
+    def trials(self, seed: int) -> list[RunSpec]:
+        """The candidates' runs on the validation set; none where there is nothing to choose from."""
+        if len(self.search.candidates) < 2:
+            return []
+        alone = {"seed": seed, "split": "validation", "documents": False, "retain": (), "retain_data": {}}
+        return [self.first.model_copy(update={**alone, "arm": arm}) for _, arm in self.search.candidates]
+
+    def runs(self, seeds: Sequence[int], candidate: int) -> list[RunSpec]:
+        """The runs on the test set, as that candidate."""
+        arm = self.search.candidates[candidate][1]
+        return [self.first.model_copy(update={"arm": arm, "seed": seed}) for seed in seeds]
 
 
 @dataclass(frozen=True)
@@ -25,16 +61,23 @@ class Plan:
     """A study, ready to run.
 
     Attributes:
-        runs: every run, in the order of the report.
-        tasks: every task, read, by name.
+        points: the grid.
+        trials: runs on the validation set, from which settings are chosen; none where each arm has one trial.
+        runs: every run on the test set, in the order of the report; before the trials are done, as if each arm's first
+            candidate had been chosen (`luthier.choices` then puts in what was).
+        tasks: every task, read, by name; its training set is the largest of the study's sizes.
         models: every model's files, by the name in the study.
         skipped: by task, the rows left out, and why.
+        leaks: by task, what of the held-out rows stands in the training set too.
     """
 
+    points: tuple[Point, ...]
+    trials: tuple[RunSpec, ...]
     runs: tuple[RunSpec, ...]
     tasks: Mapping[str, Task]
     models: Mapping[str, ModelFiles]
     skipped: Mapping[str, tuple[Skipped, ...]]
+    leaks: Mapping[str, Leakage]
 
 
 def plan(
@@ -66,16 +109,47 @@ def plan(
                 mend="give a causal language model",
             )
     tasks = {task.task_name: load_task(task, skip_bad_rows=skip_bad_rows) for task in spec.tasks}
+    retained = {task.task_name: load_task(task).digests["test"] for task in spec.retain}
     _check_training_sets(spec, tasks)
+    grid = _Grid(spec, models, tasks, retained, device)
     too_long: TooLong = {}
-    runs = _runs(spec, models, tasks, too_long, device)
-    if check_lengths and not all(finished(run) for run in runs):
+    points = grid.points(too_long)
+    if check_lengths and not all(finished(run) for run in _runs(points)):
         too_long = _too_long(spec, models, tasks)
         if any(too_long.values()) and not skip_bad_rows:
             raise _refuse_too_long(too_long)
         _check_something_is_left(tasks, too_long)
-        runs = _runs(spec, models, tasks, too_long, device)
-    return Plan(runs, tasks, models, _skipped(tasks, too_long))
+        points = grid.points(too_long)
+    trials = tuple(run for point in points for group in point.groups for run in point.trials(group[0]))
+    _check_validation_sets(trials, tasks)
+    return Plan(
+        points=points,
+        trials=trials,
+        runs=_runs(points),
+        tasks=tasks,
+        models=models,
+        skipped=_skipped(tasks, too_long),
+        leaks={name: _leaks(task) for name, task in tasks.items()},
+    )
+
+
+def _leaks(task: Task) -> Leakage:
+    held_out: dict[Split, Sequence[Example]] = {split: e for split, e in task.splits.items() if split != "train"}
+    return find_leaks(task.splits["train"], held_out)
+
+
+def _runs(points: Sequence[Point]) -> tuple[RunSpec, ...]:
+    return tuple(run for point in points for run in point.runs(point.seeds, 0))
+
+
+def _check_validation_sets(trials: Sequence[RunSpec], tasks: Mapping[str, Task]) -> None:
+    for run in trials:
+        if not tasks[run.task.task_name].splits["validation"]:
+            raise LuthierError(
+                f"task {run.task.task_name} has no validation examples, and trials choose on them",
+                where="trials",
+                mend="give validation files, or trials: 1",
+            )
 
 
 def _check_training_sets(spec: StudySpec, tasks: Mapping[str, Task]) -> None:
@@ -89,61 +163,61 @@ def _check_training_sets(spec: StudySpec, tasks: Mapping[str, Task]) -> None:
             )
 
 
-def _runs(
-    spec: StudySpec, models: Mapping[str, ModelFiles], tasks: Mapping[str, Task], too_long: TooLong, device: str
-) -> tuple[RunSpec, ...]:
-    """The grid: tasks, models, arms, seeds."""
-    return tuple(
-        run
-        for task in spec.tasks
-        for name, files in models.items()
-        for arm in _arms(spec, task, tasks[task.task_name])
-        for run in _seeds(spec, arm, task, tasks[task.task_name], name, files, too_long, device)
-    )
+@dataclass(frozen=True)
+class _Grid:
+    """What the points of a study are made from."""
 
+    spec: StudySpec
+    models: Mapping[str, ModelFiles]
+    tasks: Mapping[str, Task]
+    retained: Mapping[str, str]
+    device: str
 
-def _arms(spec: StudySpec, settings: TaskSpec, task: Task) -> list[Arm]:
-    """The study's arms, and the trivial baselines that fit the data."""
-    if not spec.baselines or not task.splits["train"] or "text" not in settings.kinds:
-        return list(spec.arms)
-    taken = {arm.name for arm in spec.arms}
-    extra = [
-        Arm(name=baseline.name, stages=(Stage(prompting=baseline),))
-        for baseline in trivial_baselines(task.splits["train"])
-        if baseline.name not in taken
-    ]
-    return [*spec.arms, *extra]
-
-
-def _seeds(
-    spec: StudySpec,
-    arm: Arm,
-    settings: TaskSpec,
-    task: Task,
-    name: str,
-    files: ModelFiles,
-    too_long: TooLong,
-    device: str,
-) -> list[RunSpec]:
-    """A run per seed; one alone where no seed could change it."""
-    left_out = frozenset(example.id for example in too_long.get((name, task.name), ()))
-    precision = _precision(arm, device)
-    arm = _with_rates(arm, files.parameters)
-    model = ModelRef(name=name, identity=files.digest, parameters=files.parameters, context=files.context)
-    data = dict(task.without(left_out).digests)
-    runs = [
-        RunSpec(
-            arm=arm,
-            model=model,
-            task=settings,
-            data=data,
-            left_out=tuple(sorted(left_out)),
-            seed=seed,
-            precision=precision,
+    def points(self, too_long: TooLong) -> tuple[Point, ...]:
+        """Tasks, models, sizes, arms."""
+        return tuple(
+            self._point(settings, name, size, arm, too_long)
+            for settings in self.spec.tasks
+            for name in self.models
+            for size in self.spec.sizes or (None,)
+            for arm in self._arms(settings)
         )
-        for seed in spec.seeds
-    ]
-    return runs if runs[0].seeded else runs[:1]
+
+    def _arms(self, settings: TaskSpec) -> list[Arm]:
+        """The study's arms, and the trivial baselines and controls that fit the data."""
+        train = self.tasks[settings.task_name].splits["train"]
+        judges_text = any("text" in metric.kinds for metric in settings.metrics)
+        if not train or not judges_text:
+            return list(self.spec.arms)
+        extra: list[Prompting] = trivial_baselines(train) if self.spec.baselines else []
+        if self.spec.controls:
+            extra.append(Nearest())
+        taken = {arm.name for arm in self.spec.arms}
+        return [
+            *self.spec.arms,
+            *(Arm(name=one.name, stages=(Stage(prompting=one),)) for one in extra if one.name not in taken),
+        ]
+
+    def _point(self, settings: TaskSpec, name: str, size: int | None, arm: Arm, too_long: TooLong) -> Point:
+        files, task = self.models[name], self.tasks[settings.task_name]
+        left_out = frozenset(example.id for example in too_long.get((name, task.name), ()))
+        given = any(stage.training.learning_rate is not None for stage in arm.trained)
+        found = search(_with_rates(arm, files.parameters), self.spec.trials, given)
+        trains = bool(arm.trained)
+        first = RunSpec(
+            arm=found.candidates[0][1],
+            model=ModelRef(name=name, identity=files.digest, parameters=files.parameters, context=files.context),
+            task=settings,
+            data=dict(task.without(left_out).of_size(size).digests),
+            left_out=tuple(sorted(left_out)),
+            size=size,
+            documents=trains and self.spec.forgetting,
+            retain=self.spec.retain if trains else (),
+            retain_data=dict(self.retained) if trains else {},
+            seed=self.spec.seeds[0],
+            precision=_precision(arm, self.device),
+        )
+        return Point(first, found, self.spec.seeds if first.seeded else self.spec.seeds[:1])
 
 
 def _precision(arm: Arm, device: str) -> Literal["fp32", "bf16"]:

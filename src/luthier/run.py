@@ -1,6 +1,9 @@
 """One run, top to bottom: an arm, a model, a task and a seed become a result.
 
-    load the examples -> train each stage -> predict the test set -> score the predictions -> result.json
+    load the examples -> train each stage -> predict the test set -> score the predictions -> measure what was kept of
+    the base -> result.json
+
+A trial predicts the validation set instead, and measures nothing else.
 
 Each step is looked up by its key first. A finished one is not done again, whichever run did it; so a new metric trains
 nothing, and arms without training never load a model twice for the same question.
@@ -17,8 +20,9 @@ from luthier.core.environment import capture_environment
 from luthier.core.errors import LuthierError
 from luthier.core.store import Step, Store
 from luthier.core.types import Listener, Prediction, Progress, Result, ignore
-from luthier.evaluate import score
+from luthier.evaluate import score, score_against_others
 from luthier.outcome import failed, finished, learning_warnings, training_flops
+from luthier.retention import retained_rows
 from luthier.run_spec import RunSpec
 from luthier.tasks.task import Task, load_task
 from luthier.training.loop import Trained, train
@@ -49,8 +53,12 @@ def run(spec: RunSpec, store: Store, *, device: str = "cpu", given: str = "", li
         train_what_is_missing(spec, task, bench, store)
         predictions = predict_what_is_missing(spec, task, bench, store)
         listener(Progress(spec.folder, "score"))
-        scores, means = score(spec.task.metrics, predictions, task.splits["test"])
+        asked = task.splits[spec.split]
+        scores, means = score(spec.task.metrics, predictions, asked)
         folder.write_scores(scores)
+        if spec.split == "test":
+            folder.write_wrong_reference(score_against_others(spec.task.metrics, predictions, asked))
+            folder.write_retained(retained_rows(spec, bench, store, _loaded))
         result = finished(spec, store, means)
     except Exception as error:
         folder.write_error(traceback.format_exc())
@@ -68,7 +76,7 @@ def examples_of(spec: RunSpec) -> Task:
     """
     left_out = frozenset(spec.left_out)
     for load in (_loaded, _loaded.__wrapped__):  # what a process has read before may have changed since
-        task = load(spec.task).without(left_out)
+        task = load(spec.task).without(left_out).of_size(spec.size)
         if dict(task.digests) == spec.data:
             return task
     raise LuthierError(
@@ -79,7 +87,7 @@ def examples_of(spec: RunSpec) -> Task:
     )
 
 
-@lru_cache(maxsize=4)
+@lru_cache(maxsize=8)
 def _loaded(settings: Any) -> Task:
     return load_task(settings, skip_bad_rows=True)  # the study has refused or counted bad rows before
 
@@ -128,7 +136,7 @@ def predict_what_is_missing(spec: RunSpec, task: Task, bench: Workbench, store: 
                 generator = bench.generator() if spec.arm.prompting.needs_model else None
                 started = time.perf_counter()
                 with bench.autocast():
-                    step.write_predictions(program.predict(task.splits["test"], generator, sampling, [kind]))
+                    step.write_predictions(program.predict(task.splits[spec.split], generator, sampling, [kind]))
                 step.finish(
                     {
                         "seconds": time.perf_counter() - started,

@@ -7,12 +7,19 @@ else) or `RENDERING` (prompts that come to look different) changes the keys of w
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Literal
 
 from luthier.core.settings import Settings, digest
 from luthier.core.types import PredictionKind
+from luthier.models.sampling import Sampling
 from luthier.models.tokens import PLAIN_VERSION as RENDERING
-from luthier.study_file import Arm, TaskSpec
+from luthier.study_file import Arm, Stage, TaskSpec
+
+DOCUMENTS = 32
+"""Texts of each sort, sampled from the base and generated, on which forgetting is measured."""
+SAMPLES = Sampling(temperature=1.0, max_new_tokens=96)
+"""How texts are sampled from the untouched base: from its own distribution, and short enough to take seconds."""
 
 
 class ModelRef(Settings):
@@ -26,6 +33,8 @@ class ModelRef(Settings):
     """Weights in all."""
     context: int | None
     """The longest input, in tokens; none where there is no limit."""
+    random: bool = False
+    """Whether it starts from random weights, drawn by the run's seed: a control of what pretraining earned."""
 
 
 class RunSpec(Settings):
@@ -41,6 +50,18 @@ class RunSpec(Settings):
     """Digests of the task's splits, as they are used."""
     left_out: tuple[str, ...] = ()
     """Examples that are too long for the model, and were left out on request."""
+    size: int | None = None
+    """How many training examples, where the study varies them."""
+    split: Literal["validation", "test"] = "test"
+    """What is predicted: the validation set in a trial."""
+    control_of: str | None = None
+    """The arm that is repeated here from random weights."""
+    documents: bool = False
+    """Whether texts are measured before and after training, to see what was forgotten."""
+    retain: tuple[TaskSpec, ...] = ()
+    """Tasks that are measured before and after training."""
+    retain_data: dict[str, str] = {}
+    """Digests of their test sets."""
     seed: int
     """Seeds initialisation, order, shots and sampling."""
     precision: Literal["fp32", "bf16"]
@@ -49,12 +70,13 @@ class RunSpec(Settings):
     def train_keys(self) -> list[str]:
         """A key per trained stage: the digest of all that its weights depend on, the stage before included."""
         keys: list[str] = []
+        start = f"{self.model.identity} from random weights {self.seed}" if self.model.random else self.model.identity
         for stage in self.arm.trained:
             keys.append(
                 digest(
                     {
                         "stage": stage.fingerprint(),
-                        "before": keys[-1] if keys else self.model.identity,
+                        "before": keys[-1] if keys else start,
                         "train": self.data["train"],
                         "validation": self.data["validation"],
                         "seed": self.seed,
@@ -70,7 +92,7 @@ class RunSpec(Settings):
         return {kind: self._predict_key(kind) for kind in self.task.kinds}
 
     def _predict_key(self, kind: PredictionKind) -> str:
-        """The digest of all that predictions of a kind depend on; the seed only where it changes them."""
+        """The digest of all that predictions of a kind depend on; seed and training set only where they change them."""
         prompting, generation = self.arm.prompting, self.task.generation
         drawn = kind == "text" and generation.temperature > 0
         return digest(
@@ -79,8 +101,8 @@ class RunSpec(Settings):
                 "prompting": prompting.fingerprint(),
                 "kind": kind,
                 "generation": generation.fingerprint(),  # its length also decides how many shots fit
-                "train": self.data["train"],
-                "test": self.data["test"],
+                "train": self.data["train"] if prompting.reads_training_set else None,
+                "asked": self.data[self.split],
                 "seed": self.seed if prompting.seeded or drawn else None,
                 "precision": self.precision,
                 "rendering": RENDERING,
@@ -92,14 +114,46 @@ class RunSpec(Settings):
         return next(iter(self.predict_keys().values()))
 
     def step_keys(self) -> set[str]:
-        """The keys of all its steps."""
+        """The keys of all its trainings and of its predictions for its own task."""
         return {*self.train_keys(), *self.predict_keys().values()}
 
     def run_key(self) -> str:
         """The digest of all that the result depends on, and of the names that it stands under in a report."""
-        names = [self.arm.name, self.model.name, self.model.identity, self.task.task_name]
+        names = [self.arm.name, self.model.name, self.model.identity, self.task.task_name, self.size, self.split]
         metrics = [metric.fingerprint() for metric in self.task.metrics]
-        return digest([names, list(self.predict_keys().values()), metrics])
+        kept = [[task.fingerprint(), self.retain_data[task.task_name]] for task in self.retain]
+        documents = SAMPLES.fingerprint() if self.documents else None
+        return digest([names, list(self.predict_keys().values()), metrics, kept, documents, self.control_of])
+
+    @property
+    def weights(self) -> list[str]:
+        """What the finished model is made of: its base, and every training after it."""
+        return [self.model.identity, *self.train_keys()]
+
+    def untouched(self) -> RunSpec:
+        """The base of this run: before anything was trained."""
+        return self.model_copy(update={"arm": Arm(name="base", stages=(Stage(),)), "seed": 0})
+
+    def sample_key(self) -> str:
+        """The key of the texts sampled from its base."""
+        return digest({"base": self.model.identity, "how": SAMPLES.fingerprint(), "precision": self.precision})
+
+    def documents_key(self, texts: Sequence[str]) -> str:
+        """The key of the likelihoods that its finished model gives to these texts."""
+        return digest({"documents": list(texts), "weights": self.weights, "precision": self.precision})
+
+    def retained_key(self, task: TaskSpec) -> str:
+        """The key of its finished model's answers to a retained task, asked as that is written, seed 0."""
+        return digest(
+            {
+                "weights": self.weights,
+                "asked": self.retain_data[task.task_name],
+                "kinds": [task.kind_for(metric) for metric in task.judges],
+                "generation": task.generation.fingerprint(),
+                "precision": self.precision,
+                "rendering": RENDERING,
+            }
+        )
 
     @property
     def seeded(self) -> bool:
@@ -108,6 +162,7 @@ class RunSpec(Settings):
 
     @property
     def folder(self) -> str:
-        """The run's folder: its arm, digest and seed."""
+        """The run's folder: its arm, whether it is a trial, its digest and seed."""
         word = re.sub(r"[^A-Za-z0-9.-]+", "_", self.arm.name).strip("_") or "arm"
-        return f"{word}-{self.run_key()}-s{self.seed}"
+        trial = "-trial" if self.split == "validation" else ""
+        return f"{word}{trial}-{self.run_key()}-s{self.seed}"

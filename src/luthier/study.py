@@ -9,24 +9,29 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Sequence
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from luthier.choices import Choice, choose, lower_is_better, random_controls
 from luthier.core.environment import capture_environment, gpu_count, memory_bytes, usable_cores
 from luthier.core.errors import LuthierError
+from luthier.core.interruption import answered
 from luthier.core.settings import override, read, read_yaml
 from luthier.core.store import Store
 from luthier.core.types import Listener, Progress, Result, ignore
 from luthier.plan import Plan, plan
+from luthier.retention import BASE_SAMPLES, PROSE
 from luthier.run import run
 from luthier.run_spec import RunSpec
 from luthier.study_file import StudySpec, TaskSpec
 from luthier.version import __version__
-from luthier.workers import run_all
+from luthier.workers import Do, crew
 
 
 class Study:
@@ -110,28 +115,42 @@ class Study:
         from luthier.models.load import check_device
 
         device = check_device(resolve_device(device))
-        planned = planned or self.plan(out, device=device, skip_bad_rows=skip_bad_rows)
+        grid = planned or self.plan(out, device=device, skip_bad_rows=skip_bad_rows)
         self.store = store = Store(out)
-        with store.held():
+        command = command or f"luthier study {self.path or 'FILE'} --out {out}"
+        workers = min(workers, len(grid.runs))  # of the whole study: a resumed one computes with the same threads
+        with store.held(), _hands(store, workers, device, self.given, listener) as do:
             started = time.perf_counter()
-            finished, missing = _divide(planned.runs, store)
-            record = self._record(planned, command or f"luthier study {self.path or 'FILE'} --out {out}")
-            earlier = store.study().get("seconds") or 0.0 if finished and store.has_study() else 0.0
-            store.write_study(record)
-            for folder, result in finished.items():
-                listener(Progress(folder, "done", values=result.scores))
-            workers = min(workers, len(missing))
-            if workers > 1:
-                threads = max(1, usable_cores() // workers)
-                done = run_all(
-                    missing, store, workers=workers, threads=threads, device=device, given=self.given, listener=listener
-                )
-            else:
-                done = [run(spec, store, device=device, given=self.given, listener=listener) for spec in missing]
-            by_folder = {**finished, **{spec.folder: result for spec, result in zip(missing, done, strict=True)}}
-            self.results = [by_folder[spec.folder] for spec in planned.runs]
-            store.write_study({**record, "seconds": earlier + (time.perf_counter() - started if missing else 0.0)})
+            earlier = store.study().get("seconds") or 0.0 if store.has_study() else 0.0
+            phases = self._phases(grid, command)
+            runs, missing = next(phases), False
+            with suppress(StopIteration):
+                while True:
+                    results, new = _done(runs, store, do, listener)
+                    missing = missing or new
+                    runs = phases.send(results)
+            store.write_study({**store.study(), "seconds": earlier + missing * (time.perf_counter() - started)})
         return self
+
+    def _phases(self, grid: Plan, command: str) -> Generator[Sequence[RunSpec], list[Result], None]:
+        """What is to be run next, until there is no more: trials, then what they chose, then the random controls.
+
+        It is sent the results of what it gave, and notes in `study.json` how far the study is.
+        """
+        assert self.store is not None
+        store = self.store
+        planned, choices = choose(grid, lambda run: store.run(run.folder).result())
+        store.write_study(self._record(planned, choices, command))
+        if grid.trials:
+            tried = yield grid.trials
+            by_folder = {run.folder: result for run, result in zip(grid.trials, tried, strict=True)}
+            planned, choices = choose(grid, lambda run: by_folder.get(run.folder))
+            store.write_study(self._record(planned, choices, command))
+        self.results = yield planned.runs
+        controls = random_controls(planned, self.results) if self.spec.controls else ()
+        if controls:
+            store.write_study(self._record(replace(planned, runs=(*planned.runs, *controls)), choices, command))
+            self.results = [*self.results, *(yield controls)]
 
     def report(self) -> Path:
         """Write `report.html` and its companions into the output folder; gives the page's path."""
@@ -141,7 +160,7 @@ class Study:
             raise LuthierError("the study has not run yet", mend="call .run(out) first")
         return write_report(self.store)
 
-    def _record(self, planned: Plan, command: str) -> dict[str, Any]:
+    def _record(self, planned: Plan, choices: Sequence[Choice], command: str) -> dict[str, Any]:
         """`study.json`: what the report needs to know beside the runs."""
         return {
             "name": self.spec.name,
@@ -150,6 +169,11 @@ class Study:
             "date": datetime.now(UTC).isoformat(timespec="seconds"),
             "spec": self.spec.model_dump(mode="json"),
             "reference": self.spec.reference or self.spec.arms[0].name,
+            "margin": self.spec.margin,
+            "trials": self.spec.trials,
+            "sizes": list(self.spec.sizes),
+            "retain": self._retained(),
+            "choices": [choice.record() for choice in choices],
             "runs": [spec.folder for spec in planned.runs],
             "tasks": [_task_record(task, planned) for task in self.spec.tasks],
             "models": [
@@ -157,8 +181,29 @@ class Study:
                 for name, files in planned.models.items()
             ],
             "environment": capture_environment(),
-            "seconds": None,
         }
+
+    def _retained(self) -> list[dict[str, Any]]:
+        """What is measured before and after training, in the order of the report."""
+        texts = (
+            (BASE_SAMPLES, "text sampled from the untouched base"),
+            (PROSE, "prose that our own code writes"),
+        )
+        measured: list[dict[str, Any]] = [
+            {"name": name, "what": what, "kind": "text", "primary": "bits_per_byte", "lower_is_better": True}
+            for name, what in texts
+            if self.spec.forgetting
+        ]
+        return measured + [
+            {
+                "name": task.task_name,
+                "what": "a task that was not trained on",
+                "kind": "task",
+                "primary": task.primary,
+                "lower_is_better": lower_is_better(task),
+            }
+            for task in self.spec.retain
+        ]
 
 
 def resolve_device(device: str) -> str:
@@ -182,16 +227,27 @@ def default_workers(device: str, parameters: int) -> int:
     return max(1, min(usable_cores(), fitting))
 
 
-def _divide(runs: Sequence[RunSpec], store: Store) -> tuple[dict[str, Result], list[RunSpec]]:
-    """The runs that are finished, and those that are missing (or failed, and are tried again)."""
-    finished: dict[str, Result] = {}
-    missing: list[RunSpec] = []
+@contextmanager
+def _hands(store: Store, workers: int, device: str, given: str, listener: Listener) -> Iterator[Do]:
+    """What does the runs that are missing: this process, or a crew of workers."""
+    if workers > 1:
+        threads = max(1, usable_cores() // workers)
+        with crew(store, workers=workers, threads=threads, device=device, given=given, listener=listener) as do:
+            yield do
+    else:
+        with answered():
+            yield lambda runs: [run(spec, store, device=device, given=given, listener=listener) for spec in runs]
+
+
+def _done(runs: Sequence[RunSpec], store: Store, do: Do, listener: Listener) -> tuple[list[Result], bool]:
+    """The results of these runs, in order, and whether any was missing (or had failed, and was tried again)."""
+    finished = {run.folder: result for run in runs if (result := _finished(run, store))}
+    missing = [run for run in runs if run.folder not in finished]
     for spec in runs:
-        if result := _finished(spec, store):
-            finished[spec.folder] = result
-        else:
-            missing.append(spec)
-    return finished, missing
+        known = finished.get(spec.folder)
+        listener(Progress(spec.folder, "done", values=known.scores) if known else Progress(spec.folder, "planned"))
+    by_folder = finished | {spec.folder: result for spec, result in zip(missing, do(missing), strict=True)}
+    return [by_folder[spec.folder] for spec in runs], bool(missing)
 
 
 def _finished(spec: RunSpec, store: Store) -> Result | None:
@@ -212,6 +268,8 @@ def _task_record(settings: TaskSpec, planned: Plan) -> dict[str, Any]:
         ],
         "rows": {split: len(examples) for split, examples in task.splits.items()},
         "duplicates": dict(task.duplicates),
+        "leakage": planned.leaks[task.name].to_json(),
+        "clusters": {example.id: example.cluster for example in task.splits["test"] if example.cluster is not None},
         "skipped": [skipped.model_dump() for skipped in planned.skipped[task.name]],
         "examples": {
             example.id: {

@@ -15,11 +15,13 @@ from pydantic import BeforeValidator, Field, model_validator
 from luthier.core.settings import OneOf, Settings, suggest
 from luthier.core.training_settings import TrainingSettings
 from luthier.core.types import PredictionKind
+from luthier.methods.adapter import Adapter
 from luthier.methods.full import Full
 from luthier.methods.lora import LoRA
 from luthier.methods.method import Method
 from luthier.methods.none import NoMethod
 from luthier.methods.prompt_tuning import PromptTuning
+from luthier.metrics.accuracy import Accuracy
 from luthier.metrics.bits_per_byte import BitsPerByte
 from luthier.metrics.bleu import Bleu
 from luthier.metrics.chrf import Chrf
@@ -32,17 +34,21 @@ from luthier.models.sampling import Sampling
 from luthier.objectives.objective import Objective
 from luthier.objectives.supervised import Supervised
 from luthier.prompting.baselines import BestConstant, Copy, Lead, Majority
+from luthier.prompting.best_template import BestTemplate
 from luthier.prompting.few_shot import FewShot
+from luthier.prompting.nearest import Nearest
 from luthier.prompting.prompting import Prompting
 from luthier.prompting.zero_shot import ZeroShot
 from luthier.regularisers.regulariser import NoRegulariser, Regulariser
+from luthier.tasks.generated.retention_tasks import RETENTION_TASKS
 from luthier.tasks.task_settings import TaskSettings, Texts
 
-METHODS: tuple[type[Method], ...] = (NoMethod, PromptTuning, LoRA, Full)
-PROMPTINGS: tuple[type[Prompting], ...] = (ZeroShot, FewShot, Lead, Copy, Majority, BestConstant)
+METHODS: tuple[type[Method], ...] = (NoMethod, PromptTuning, LoRA, Adapter, Full)
+BASELINES: tuple[type[Prompting], ...] = (Lead, Copy, Majority, BestConstant, Nearest)
+PROMPTINGS: tuple[type[Prompting], ...] = (ZeroShot, FewShot, BestTemplate, *BASELINES)
 REGULARISERS: tuple[type[Regulariser], ...] = (NoRegulariser,)
 OBJECTIVES: tuple[type[Objective], ...] = (Supervised,)
-METRICS: tuple[type[Metric], ...] = (Rouge, Bleu, Chrf, ExactMatch, TokenF1, Nll, BitsPerByte)
+METRICS: tuple[type[Metric], ...] = (Rouge, Bleu, Chrf, ExactMatch, Accuracy, TokenF1, Nll, BitsPerByte)
 
 AnyMethod = Annotated[Method, OneOf(*METHODS)]
 AnyPrompting = Annotated[Prompting, OneOf(*PROMPTINGS)]
@@ -126,7 +132,17 @@ class TaskSpec(TaskSettings):
     @property
     def kinds(self) -> tuple[PredictionKind, ...]:
         """The kinds of prediction that its metrics need, text first."""
-        return tuple(sorted({metric.kinds[0] for metric in self.metrics}, reverse=True))
+        return tuple(sorted({self.kind_for(metric) for metric in self.metrics}, reverse=True))
+
+    def kind_for(self, metric: Metric) -> PredictionKind:
+        """What to ask for so that the metric can judge: its first kind, or text where it would have choices and the
+        task lists none."""
+        return "text" if not self.choices and "text" in metric.kinds else metric.kinds[0]
+
+    @property
+    def judges(self) -> tuple[Metric, ...]:
+        """The metrics that give the primary measure: one."""
+        return tuple(metric for metric in self.metrics if self.primary in metric.measures)
 
     @model_validator(mode="after")
     def _measures_are_clear(self) -> TaskSpec:
@@ -139,6 +155,21 @@ class TaskSpec(TaskSettings):
                 f"primary: no metric here measures {self.primary}; they measure {', '.join(self.measures[1:])}"
             )
         return self
+
+
+def _as_retained(value: Any) -> Any:
+    """Names of generated tasks -> their settings; what else stands in the list is left for the validator."""
+    if isinstance(value, str | Mapping):
+        value = [value]
+    if not isinstance(value, list | tuple):
+        return value
+    for name in value:
+        if isinstance(name, str) and name not in RETENTION_TASKS:
+            raise ValueError(
+                f"{name}: no such generated task{suggest(name, RETENTION_TASKS)}; there are "
+                f"{', '.join(RETENTION_TASKS)}; or give a whole task"
+            )
+    return [RETENTION_TASKS[item] if isinstance(item, str) else item for item in value]
 
 
 class StudySpec(Settings):
@@ -155,12 +186,31 @@ class StudySpec(Settings):
     `prompting`, `method`, `objective`, any training setting; or `stages`)."""
     seeds: tuple[int, ...] = Field(default=(0, 1, 2), min_length=1)
     """One run per arm and seed; fewer than three claim no ranking."""
+    sizes: tuple[int, ...] = ()
+    """Sizes of the training set, for a learning curve: every arm is run with each; smaller sets are parts of larger
+    ones. None given is the training set as it is."""
+    trials: int = Field(default=1, ge=1, le=9)
+    """Tries per arm on validation, the same for all: learning rates for an arm that trains (the method's suggestion,
+    then a third of it, three times it, a ninth ..), draws of shots or templates for one that prompts. With 1 the
+    suggestions are taken as they are."""
+    margin: float = Field(default=0.01, ge=0, allow_inf_nan=False)
+    """What difference in the primary measure would not matter to you: the report names the cheapest arm that is not
+    worse than the best by more."""
     reference: str | None = None
     """The arm that the others are compared with; the first where it is not given."""
     training: TrainingSettings = TrainingSettings()
     """The training settings of every arm that does not say otherwise."""
     baselines: bool = True
     """Whether the trivial baselines that fit the data (lead-3, copy, majority, best constant) stand beside the arms."""
+    controls: bool = True
+    """Whether controls say what a score is worth: the nearest training example's reference, predictions against a wrong
+    reference, and the best trained arm again from random weights."""
+    forgetting: bool = True
+    """Whether every trained arm is measured against its base on text sampled from the base and on text that our own
+    code writes."""
+    retain: Annotated[tuple[TaskSpec, ...], BeforeValidator(_as_retained)] = ()
+    """What else should not be lost: tasks that are measured before and after training, as `generated/sentiment`,
+    `generated/entities`, `generated/arithmetic`, `generated/yes_no`, or as whole tasks."""
 
     @model_validator(mode="before")
     @classmethod
@@ -187,10 +237,13 @@ class StudySpec(Settings):
                 raise ValueError(f"two arms are called {name}: give one of them a `name`")
         if self.reference is not None and self.reference not in names:
             raise ValueError(f"reference: there is no arm {self.reference}; there are {', '.join(names)}")
-        tasks = [task.task_name for task in self.tasks]
-        for name in tasks:
-            if tasks.count(name) > 1:
-                raise ValueError(f"two tasks are called {name}: give one of them a `name`")
+        for kind, tasks in (("tasks", self.tasks), ("retained tasks", self.retain)):
+            called = [task.task_name for task in tasks]
+            for name in called:
+                if called.count(name) > 1:
+                    raise ValueError(f"two {kind} are called {name}: give one of them a `name`")
+        if any(size < 1 for size in self.sizes) or len(set(self.sizes)) < len(self.sizes):
+            raise ValueError("sizes: give different numbers of training examples, each at least 1")
         return self
 
 

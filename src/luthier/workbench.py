@@ -93,10 +93,11 @@ class Workbench:
         """Whether sequences may share a row: the architecture and the current method must both allow it."""
         return self._flat_attention and all(stage.method.flat for stage in self.spec.arm.trained[: self._stages + 1])
 
-    def generator(self) -> ModelGenerator:
-        """The finished model as prompting programs see it."""
+    def generator(self, listener: Listener | None = None) -> ModelGenerator:
+        """The finished model as prompting programs see it; `listener` hears its progress in place of the run's own."""
         self.prepare(len(self.spec.arm.trained))
-        return ModelGenerator(self.adapted, self.renderer, flat=self.flat, run=self.spec.folder, listener=self.listener)
+        heard = listener or self.listener
+        return ModelGenerator(self.adapted, self.renderer, flat=self.flat, run=self.spec.folder, listener=heard)
 
     def training_data(self, stage: Stage, task: Task) -> TrainingData:
         """The stage's examples, rendered by its prompting, encoded, and batched as its objective wants them."""
@@ -139,7 +140,11 @@ class Workbench:
         return torch.autocast(self.device.partition(":")[0], dtype=torch.bfloat16)
 
     def _base(self) -> Any:
-        model = load_model(self.files)
+        if self.spec.model.random:
+            import torch
+
+            torch.manual_seed(self.spec.seed)
+        model = load_model(self.files, random_init=self.spec.model.random)
         self._flat_attention = use_flat_attention(model)
         return model
 

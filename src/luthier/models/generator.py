@@ -116,6 +116,44 @@ class ModelGenerator:
             predictions.append(ChoicePrediction(request.example_id, tuple(of_request), sums, counts))
         return predictions
 
+    def samples(self, names: Sequence[str], sampling: Sampling) -> list[str]:
+        """A text for each name, written from nothing; the name seeds its draws."""
+        start = self.renderer.start
+        answers = generation.generate(
+            self.model,
+            [start for _ in names],
+            request_ids=list(names),
+            sampling=sampling,
+            stop_ids=self.renderer.stop_ids,
+            pad_id=self.renderer.pad_id,
+            decode=self.renderer.text,
+            context=self.renderer.context,
+            most_rows=self.most_rows,
+            most_tokens=self.most_tokens or generation.MOST_TOKENS,
+            on_progress=lambda done, total: self.listener(Progress(self.run, "sample", done, total)),
+        )
+        return [answer.text for answer in answers]
+
+    def documents(self, names: Sequence[str], texts: Sequence[str]) -> list[ChoicePrediction]:
+        """The log-likelihood of each text by itself: one choice of its own, no end of sequence counted.
+
+        A text that is longer than three quarters of the context is cut there: what is left is for virtual tokens, so
+        that a model sees the same text with them and without.
+        """
+        room = None if self.renderer.context is None else 3 * self.renderer.context // 4
+        scored = likelihood.likelihoods(
+            self.model,
+            [self.renderer.document(name, text, room) for name, text in zip(names, texts, strict=True)],
+            flat=self.flat,
+            pad_id=self.renderer.pad_id,
+            most_tokens=self.most_tokens or likelihood.MOST_TOKENS,
+            on_progress=lambda done, total: self.listener(Progress(self.run, "retention", done, total)),
+        )
+        return [
+            ChoicePrediction(name, (text,), (total,), (count,))
+            for name, text, (total, count) in zip(names, texts, scored, strict=True)
+        ]
+
     def fits(self, conversation: tuple[Message, ...], answer_tokens: int, answers: Sequence[str] = ()) -> bool:
         """Whether the prompt fits into the context with this many tokens of answer, and with each of these answers;
         virtual tokens are counted."""

@@ -116,6 +116,22 @@ class Renderer:
         prompt = self.prompt(conversation)
         return Encoded(example_id, (*prompt, *self.completion(conversation, answer)), len(prompt))
 
+    @property
+    def start(self) -> list[int]:
+        """What a text of its own begins with: the tokenizer's BOS, or else the token that ends the text before it."""
+        return self._prefix or [self.eos_id]
+
+    def document(self, name: str, text: str, room: int | None) -> Encoded:
+        """A text by itself, after what every text begins with; no end of sequence follows.
+
+        Args:
+            name: stands as its example id.
+            text: the text.
+            room: the most tokens to keep; None for all.
+        """
+        ids = (*self.start, *self._ids(text))
+        return Encoded(name, ids[:room], len(self.start))
+
     def decode(self, ids: Sequence[int]) -> str:
         """The text of generated ids, special tokens dropped and white space stripped from both ends."""
         return self.text(ids).strip()

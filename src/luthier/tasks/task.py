@@ -49,6 +49,24 @@ class Task:
         digests = {split: _digest(examples) for split, examples in splits.items()}
         return replace(self, splits=splits, digests=digests)
 
+    def of_size(self, count: int | None) -> Task:
+        """The task with so many of its training examples: a larger number takes the same ones and more.
+
+        Raises:
+            LuthierError: it has fewer.
+        """
+        train = self.splits["train"]
+        if count is None or count == len(train):
+            return self
+        if count > len(train):
+            raise LuthierError(
+                f"sizes: {count} training examples are asked for, and task {self.name} has {len(train)}",
+                where=f"task {self.name}, train",
+                mend="give smaller sizes, more rows, or a larger limit.train",
+            )
+        drawn = draw(train, count)
+        return replace(self, splits={**self.splits, "train": drawn}, digests={**self.digests, "train": _digest(drawn)})
+
 
 def load_task(settings: TaskSettings, *, skip_bad_rows: bool = False) -> Task:
     """Read, render, split and draw.

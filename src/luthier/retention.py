@@ -1,0 +1,126 @@
+"""What a training kept of its base: texts and tasks, measured on the untouched base and on the trained model as served.
+
+    base samples      bits per byte of texts that the untouched base itself wrote (temperature 1): what it knew best
+    generated prose   bits per byte of texts that our own code writes: the same for every model
+    retained tasks    what the study names under `retain`, asked as they are written, in their primary measure
+
+"As served": with the adapter or the soft prompt in place. A text's bits are those of its tokens after the first,
+without an end of sequence: a sample is cut where its length runs out, and a model that has learnt to stop would
+otherwise seem to have remembered. Measuring on the base's own samples: Robins 1995, "Catastrophic forgetting, rehearsal
+and pseudorehearsal", Connection Science 7; the bits are an estimate of the cross-entropy H(base, tuned), so that their
+growth is one of the divergence KL(base || tuned).
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from luthier.core.store import Step, Store
+from luthier.core.types import Example, Listener, Message, Prediction, Progress, TextPrediction
+from luthier.evaluate import score
+from luthier.metrics.bits_per_byte import BitsPerByte
+from luthier.models.generator import ModelGenerator
+from luthier.prompting.zero_shot import ZeroShot
+from luthier.run_spec import DOCUMENTS, SAMPLES, RunSpec
+from luthier.study_file import TaskSpec
+from luthier.tasks.generated.prose import documents
+from luthier.tasks.task import Task
+from luthier.workbench import Workbench
+
+BASE_SAMPLES = "base samples"
+PROSE = "generated prose"
+Rows = Iterator[dict[str, Any]]
+
+
+def retained_rows(spec: RunSpec, bench: Workbench, store: Store, read: Callable[[TaskSpec], Task]) -> Rows:
+    """A row (task, example_id, before, after) for every text and every retained example.
+
+    Args:
+        spec: a run that trains, its trainings done.
+        bench: with its model.
+        store: where the base's measurements are shared between runs.
+        read: gives the examples of a retained task.
+    """
+    if not spec.arm.trained:
+        return
+
+    def listen(event: Progress) -> None:  # whatever is done here is one phase of the run
+        bench.listener(replace(event, run=spec.folder, phase="retention"))
+
+    base = _Model(Workbench(spec.untouched(), store, bench.device, listen), store, listen)
+    both = (base, _Model(bench, store, listen))
+    if spec.documents:
+        for name, texts in ((BASE_SAMPLES, base.samples()), (PROSE, documents(DOCUMENTS))):
+            examples = [_document(name, place, text) for place, text in enumerate(texts)]
+            answers = [model.on_documents(examples) for model in both]
+            yield from _paired(name, "bits_per_byte", [score([BitsPerByte()], given, examples)[0] for given in answers])
+    for task in spec.retain:
+        asked = read(task).splits["test"]
+        answers = [model.on_task(task, asked) for model in both]
+        yield from _paired(task.task_name, task.primary, [score(task.judges, given, asked)[0] for given in answers])
+
+
+@dataclass
+class _Model:
+    """A finished model, whose measurements are kept in the store."""
+
+    bench: Workbench
+    store: Store
+    listener: Listener
+
+    def samples(self) -> list[str]:
+        """Texts that it writes from nothing, each with its own random stream; those that are blank left out."""
+        step = self.store.step("sample", self.bench.spec.sample_key())
+        names = [f"sample {place}" for place in range(DOCUMENTS)]
+
+        def make() -> list[Prediction]:
+            texts = self._generator().samples(names, SAMPLES)
+            return [TextPrediction(name, text) for name, text in zip(names, texts, strict=True)]
+
+        written = self._kept(step, make)
+        return [one.text for one in written if isinstance(one, TextPrediction) and one.text.strip()]
+
+    def on_documents(self, examples: Sequence[Example]) -> list[Prediction]:
+        """The likelihood of each text."""
+        names, texts = [example.id for example in examples], [example.reference for example in examples]
+        step = self.store.step("predict", self.bench.spec.documents_key(texts))
+        return self._kept(step, lambda: list(self._generator().documents(names, texts)))
+
+    def on_task(self, task: TaskSpec, asked: Sequence[Example]) -> list[Prediction]:
+        """Its answers to a retained task."""
+        step = self.store.step("predict", self.bench.spec.retained_key(task))
+        program = ZeroShot().program((), 0)
+        kinds = [task.kind_for(metric) for metric in task.judges]
+        return self._kept(step, lambda: program.predict(asked, self._generator(), task.generation, kinds))
+
+    def _generator(self) -> ModelGenerator:
+        return self.bench.generator(self.listener)
+
+    def _kept(self, step: Step, make: Callable[[], list[Prediction]]) -> list[Prediction]:
+        """What the step holds; made now where it is not done."""
+        with step.claimed():
+            if not step.done:
+                started = time.perf_counter()
+                with self.bench.autocast():
+                    step.write_predictions(make())
+                step.finish({"seconds": time.perf_counter() - started})
+        return step.predictions()
+
+
+def _document(name: str, place: int, text: str) -> Example:
+    return Example(id=f"{name} {place}", messages=(Message("user", ""),), references=(text,))
+
+
+def _paired(task: str, measure: str, scored: Sequence[Any]) -> Rows:
+    """A row an example that was scored both before and after."""
+    for before, after in zip(*scored, strict=True):
+        if measure in before.values and measure in after.values:
+            yield {
+                "task": task,
+                "example_id": before.example_id,
+                "before": before.values[measure],
+                "after": after.values[measure],
+            }

@@ -1,0 +1,135 @@
+"""What a training kept of its base: measured twice, as served, and shared between runs."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from luthier.core.store import Store
+from luthier.core.types import ChoicePrediction
+from luthier.models.generator import ModelGenerator
+from luthier.models.load import find_model, load_model, load_tokenizer
+from luthier.models.tokens import Renderer
+from luthier.run import examples_of
+from luthier.study import Study
+from tests.small_study import steps
+
+MakeStudy = Callable[..., Study]
+RETAINED = {
+    "name": "colours",
+    "data": "rows",
+    "prompt": "Is {{ dialogue }} long?",
+    "reference": "yes",
+    "choices": ["yes", "no"],
+    "metrics": ["accuracy"],
+    "primary": "accuracy",
+}
+
+
+def ran(make_study: MakeStudy, out: Path, **changes: object) -> tuple[Study, dict[str, list[dict]]]:
+    """The study, run, and what its runs retained by arm and seed."""
+    study = make_study(forgetting=True, **changes)
+    study.run(out, device="cpu")
+    assert all(result.status == "finished" for result in study.results), study.results
+    store = Store(out)
+    runs = {name: store.run(name) for name in store.study()["runs"]}
+    return study, {f"{run.result().arm} {run.result().seed}": run.retained() for run in runs.values()}  # type: ignore[union-attr]
+
+
+def test_texts_and_tasks_before_and_after(make_study: MakeStudy, rows: Path, tmp_path: Path):
+    retained = {**RETAINED, "data": {"test": str(rows / "test.jsonl")}}
+    training = {"steps": 4, "batch_size": 4, "validations": 1, "learning_rate": 0.05}
+    _, kept = ran(make_study, tmp_path / "out", arms=["zero_shot", "full"], retain=[retained], training=training)
+    assert kept["zero_shot 0"] == []  # nothing was trained, nothing can be lost
+    by_task: dict[str, list[dict]] = {}
+    for row in kept["full 0"]:
+        by_task.setdefault(row["task"], []).append(row)
+    assert list(by_task) == ["base samples", "generated prose", "colours"]
+    assert len(by_task["generated prose"]) == 32 and len(by_task["colours"]) == 4
+    assert all(row["before"] != row["after"] for row in by_task["generated prose"])
+    assert all(math.isfinite(row["after"]) for row in kept["full 0"])
+    assert {row["before"] for row in by_task["colours"]} <= {0.0, 1.0}
+    record = Store(tmp_path / "out").study()["retain"]
+    assert [(task["name"], task["primary"], task["lower_is_better"]) for task in record] == [
+        ("base samples", "bits_per_byte", True),
+        ("generated prose", "bits_per_byte", True),
+        ("colours", "accuracy", False),
+    ]
+
+
+def test_the_base_is_measured_once(make_study: MakeStudy, tmp_path: Path):
+    _, kept = ran(make_study, tmp_path, arms=["lora"], seeds=[0, 1])
+    store = Store(tmp_path)
+    assert [row["before"] for row in kept["lora 0"]] == [row["before"] for row in kept["lora 1"]]
+    assert len(steps(store, "sample")) == 1
+    # Two kinds of prediction for each of two runs; two texts before, and two after each run.
+    assert len(steps(store, "predict")) == 2 * 2 + 2 + 2 * 2
+
+
+def test_soft_prompts_are_measured_in_place(make_study: MakeStudy, tmp_path: Path):
+    arms = [{"prompt_tuning": {"virtual_tokens": 4}, "learning_rate": 3.0}]
+    _, kept = ran(make_study, tmp_path, arms=arms)
+    assert any(abs(row["before"] - row["after"]) > 1e-3 for row in kept["prompt_tuning 0"])
+
+
+def test_a_retained_task_enters_the_run_and_not_its_training(make_study: MakeStudy, rows: Path):
+    retained = {**RETAINED, "data": {"test": str(rows / "test.jsonl")}}
+    plain, more = (
+        make_study(arms=["lora"], **extra).plan(device="cpu", check_lengths=False).runs[0]
+        for extra in ({}, {"retain": [retained]})
+    )
+    assert plain.run_key() != more.run_key()
+    assert plain.train_keys() == more.train_keys() and plain.predict_keys() == more.predict_keys()
+
+
+@pytest.fixture
+def generator(decoder: Path) -> ModelGenerator:
+    files = find_model(str(decoder))
+    return ModelGenerator(load_model(files), Renderer(load_tokenizer(files), files.context), flat=False)
+
+
+def test_a_document_is_scored_token_by_token_without_an_end(generator: ModelGenerator):
+    import torch
+
+    text = "Anna meets Ben at nine."
+    (given,) = generator.documents(["a"], [text])
+    assert isinstance(given, ChoicePrediction) and given.choices == (text,)
+    ids = torch.tensor([[*generator.renderer.start, *generator.renderer._ids(text)]])
+    with torch.no_grad():
+        likelihoods = generator.model(ids).logits.log_softmax(-1)[0, :-1].gather(1, ids[0, 1:, None])
+    assert given.tokens == (ids.shape[1] - 1,)
+    assert given.log_likelihoods[0] == pytest.approx(float(likelihoods.sum()), abs=1e-4)
+
+
+def test_a_long_document_leaves_a_quarter_of_the_context(generator: ModelGenerator):
+    (given,) = generator.documents(["a"], ["no, and no again. " * 400])
+    assert given.tokens == (192 - len(generator.renderer.start),)
+
+
+def test_samples_are_the_same_each_time_and_differ_by_name(generator: ModelGenerator):
+    from luthier.models.sampling import Sampling
+
+    sampling = Sampling(temperature=1.0, max_new_tokens=12)
+    first = generator.samples(["a", "b"], sampling)
+    assert first == generator.samples(["a", "b"], sampling)
+    assert first[0] != first[1]
+    assert generator.samples(["b"], sampling) == first[1:]
+
+
+def test_sizes_take_parts_of_the_training_set(make_study: MakeStudy, tmp_path: Path):
+    study = make_study(arms=["zero_shot", "lora"], sizes=[4, 8])
+    planned = study.plan(device="cpu", check_lengths=False)
+    assert [(run.arm.name, run.size) for run in planned.runs] == [
+        ("zero_shot", 4), ("lora", 4), ("zero_shot", 8), ("lora", 8),
+    ]  # fmt: skip
+    small, large = (examples_of(planned.runs[place]).splits["train"] for place in (1, 3))
+    assert len(small) == 4 and len(large) == 8
+    assert {example.id for example in small} < {example.id for example in large}
+    # Whoever does not look at the training set answers once for all sizes.
+    assert planned.runs[0].predict_keys() == planned.runs[2].predict_keys()
+    assert planned.runs[0].folder != planned.runs[2].folder
+    study.run(tmp_path, device="cpu")
+    assert [result.size for result in study.results] == [4, 4, 8, 8]
