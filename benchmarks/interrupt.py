@@ -3,11 +3,11 @@
     python benchmarks/interrupt.py [--kills 20] [--seed 0] [--folder FOLDER]
 
 A small real study (a tiny decoder, four arms, two trials each, two workers, a checkpoint after nearly every step) runs
-once undisturbed. Then it runs again, and is killed: mostly all of its processes at once, sometimes the parent alone (the
-workers must die by themselves), sometimes one worker alone (the study goes on with another). After each kill the same
-command is given again. Where a study has finished before all kills are spent, another is begun. What is left at the end
-must be what the undisturbed study left, bit for bit: `results.json`, predictions, scores, weights and training logs,
-apart from the figures of time and memory in `SET_ASIDE`; and no half-written file may lie about.
+once undisturbed. Then it runs again, and is killed: mostly all of its processes at once, sometimes the parent alone
+(the workers must die by themselves), sometimes one worker alone (the study goes on with another). After each kill the
+same command is given again. Where a study has finished before all kills are spent, another is begun. What is left at
+the end must be what the undisturbed study left, bit for bit: `results.json`, predictions, scores, weights and training
+logs, apart from the figures of time and memory in `SET_ASIDE`; and no half-written file may lie about.
 """
 
 from __future__ import annotations

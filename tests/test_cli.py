@@ -180,3 +180,20 @@ def test_report_of_no_study(luthier: Callable[..., Any], tmp_path: Path):
     code, _, noise = luthier("report", tmp_path / "nothing")
     assert code == 2 and "no study was run in this folder" in noise
     assert not (tmp_path / "nothing").exists()
+
+
+def test_leaks_are_named_before_anything_runs(
+    study_yaml: StudyYaml, luthier: Callable[..., Any], rows: Path, tmp_path: Path
+):
+    data = {"train": str(rows / "train.jsonl"), "test": str(rows / "train.jsonl")}
+    file = study_yaml(task={"data": data}, arms=["zero_shot"])
+    code, printed, _ = luthier("study", file, "--out", tmp_path / "out", "--device", "cpu", "--workers", 1)
+    assert code == 0
+    printed = " ".join(printed.split())
+    (task,) = Store(tmp_path / "out").study()["tasks"]
+    leaked = {pair["id"] for pair in task["leakage"]["pairs"] if pair["split"] == "test"}
+    assert len(leaked) == 11 and leaked < set(task["examples"])  # one of the twelve was held out for validation
+    assert printed.index("11 of 12 test examples stand (almost)") < printed.index("zero_shot s0 load")
+    assert "11 exactly; e.g. train.jsonl:" in printed
+    _, dry, _ = luthier("study", file, "--dry-run", "--device", "cpu")
+    assert "stand (almost) in the training set" in dry

@@ -103,6 +103,7 @@ def study(
 
 def _dry_run(the_study: Any, device: str, skip_bad_rows: bool, as_json: bool) -> None:
     from luthier.estimate import seconds
+    from luthier.tasks.leakage import words
 
     planned = the_study.plan(device=device, skip_bad_rows=skip_bad_rows, check_lengths=False)
     rows = [
@@ -128,6 +129,9 @@ def _dry_run(the_study: Any, device: str, skip_bad_rows: bool, as_json: bool) ->
             f"{row['digest']}  {row['arm']:<24} {row['model']}  {row['task']}{size}  seed {row['seed']}{trial}"
             f"  ~{row['seconds']} s"
         )
+    for name, leaks in planned.leaks.items():
+        if warning := words(leaks, name):
+            print(warning)
     for task in planned.tasks.values():
         print(f"{task.name}: " + ", ".join(f"{len(examples)} {split}" for split, examples in task.splits.items()))
     minutes = max(1, round(sum(row["seconds"] for row in rows) / 60))

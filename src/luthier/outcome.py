@@ -65,7 +65,9 @@ def finished(spec: RunSpec, store: Store, means: dict[str, float]) -> Result:
 def failed(spec: RunSpec, error: Exception) -> Result:
     """A failed run: its error in words, for the table; what it finished stays in the store."""
     message = str(error) if isinstance(error, LuthierError) else f"{type(error).__name__}: {error}"
-    if isinstance(error, MemoryError) or "out of memory" in message.lower():
+    # The words of torch: on a GPU, and on a CPU ("can't allocate memory").
+    told = any(words in message.lower() for words in ("out of memory", "allocate memory"))
+    if isinstance(error, MemoryError) or told:
         message = f"out of memory: lower training.micro_batch_tokens, or take a smaller model ({message})"
     return Result(**identity(spec), status="failed", error=message)
 

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from luthier.core.durable import replacing
 from luthier.core.environment import capture_environment, has_fast_bf16, usable_cores
 from luthier.core.errors import LuthierError
 from luthier.core.store import Store, write_json
@@ -172,7 +173,8 @@ def _tokenizer(spec: PretrainSpec, sources: list[Source], folder: Path) -> Any:
             raise LuthierError(
                 f"the tokenizer has {len(tokenizer)} tokens", where="architecture.vocabulary", mend="give more"
             )
-        tokenizer.save_pretrained(folder)
+        with replacing(folder, "the tokenizer") as beside:
+            tokenizer.save_pretrained(beside)
     return AutoTokenizer.from_pretrained(folder)
 
 

@@ -16,14 +16,19 @@ import traceback
 from functools import lru_cache
 from typing import Any
 
+from luthier.core.durable import replacing
 from luthier.core.environment import capture_environment
 from luthier.core.errors import LuthierError
+from luthier.core.interruption import put_off
 from luthier.core.store import Step, Store
 from luthier.core.types import Listener, Prediction, Progress, Result, ignore
 from luthier.evaluate import score, score_against_others
+from luthier.methods.method import trainable
+from luthier.objectives.objective import TrainingData
 from luthier.outcome import failed, finished, learning_warnings, training_flops
 from luthier.retention import retained_rows
 from luthier.run_spec import RunSpec
+from luthier.study_file import Stage
 from luthier.tasks.task import Task, load_task
 from luthier.training.loop import Trained, train
 from luthier.workbench import Workbench
@@ -100,27 +105,36 @@ def train_what_is_missing(spec: RunSpec, task: Task, bench: Workbench, store: St
             if step.done:
                 continue
             bench.prepare(position)
-            rate = stage.training.learning_rate
-            assert rate is not None, "the plan resolves every rate: the key holds it"
-            trained = train(
-                bench.adapted,
-                bench.training_data(stage, task),
-                method=stage.method,
-                objective=stage.objective,
-                regulariser=stage.regulariser,
-                settings=stage.training,
-                learning_rate=rate,
-                device=bench.device,
-                precision=spec.precision,
-                checkpoints=step.checkpoint,
-                log=step.log,
-                notify=bench.notify,
-            )
-            stage.method.save(bench.adapted, step.weights)
-            optimizer = {"learning_rate": rate, "optimizer": stage.training.optimizer}
-            if stage.training.optimizer == "muon":
-                optimizer["muon_learning_rate"] = stage.training.muon_learning_rate
-            step.finish({**optimizer, **_training_record(spec, trained, bench, step)})
+            data = bench.training_data(stage, task)
+            with put_off():  # a signal waits for the end of a step, or for the weights to be kept
+                _train(spec, stage, data, bench, step)
+
+
+def _train(spec: RunSpec, stage: Stage, data: TrainingData, bench: Workbench, step: Step) -> None:
+    """Train one stage, and keep its weights and what is known of how it went."""
+    rate = stage.training.learning_rate
+    assert rate is not None, "the plan resolves every rate: the key holds it"
+    trained = train(
+        bench.adapted,
+        data,
+        method=stage.method,
+        objective=stage.objective,
+        regulariser=stage.regulariser,
+        settings=stage.training,
+        learning_rate=rate,
+        device=bench.device,
+        precision=spec.precision,
+        checkpoints=step.checkpoint,
+        log=step.log,
+        notify=bench.notify,
+    )
+    size = sum(weights.numel() * weights.element_size() for weights in trainable(bench.adapted))
+    with replacing(step.weights, f"{size:,} bytes of weights") as beside:
+        stage.method.save(bench.adapted, beside)
+    optimizer = {"learning_rate": rate, "optimizer": stage.training.optimizer}
+    if stage.training.optimizer == "muon":
+        optimizer["muon_learning_rate"] = stage.training.muon_learning_rate
+    step.finish({**optimizer, **_training_record(spec, trained, bench, step)})
 
 
 def predict_what_is_missing(spec: RunSpec, task: Task, bench: Workbench, store: Store) -> list[Prediction]:

@@ -267,6 +267,7 @@ def _task_record(settings: TaskSpec, planned: Plan) -> dict[str, Any]:
             name for metric in settings.metrics if not metric.higher_is_better for name in metric.measures
         ],
         "rows": {split: len(examples) for split, examples in task.splits.items()},
+        "digests": dict(task.digests),
         "duplicates": dict(task.duplicates),
         "leakage": planned.leaks[task.name].to_json(),
         "clusters": {example.id: example.cluster for example in task.splits["test"] if example.cluster is not None},

@@ -199,7 +199,9 @@ def _surroundings(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterat
         environment = study.get("environment", {})
         found = {f"model {model['name']}": f"digest {model['digest']}" for model in study["models"]}
         for task in study["tasks"]:
-            found |= {f"{task['name']}: {split} rows": str(rows) for split, rows in task.get("rows", {}).items()}
+            digests = task.get("digests", {})
+            for split, rows in task.get("rows", {}).items():
+                found[f"{task['name']}: {split} rows"] = f"{rows}, digest {digests.get(split, _ABSENT)}"
         found["luthier"] = str(study.get("version", _ABSENT))
         found["python"] = str(environment.get("python", _ABSENT))
         return found | {name: str(version) for name, version in environment.get("libraries", {}).items()}
