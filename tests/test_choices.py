@@ -43,6 +43,8 @@ def test_the_rate_that_does_best_on_validation_is_run_with_every_seed(make_study
     assert [(run.split, run.seed) for run in planned.trials] == [("validation", 4)] * 3
     rates = [run.arm.trained[0].training.learning_rate for run in planned.trials]
     chosen, (choice,) = choose(planned, scored(planned, {"lora": [0.1, 0.3, 0.2]}))
+    middle = choose(planned, scored(planned, {"lora": [0.3, 0.1, 0.2]}))[1][0].record()
+    assert (middle["chosen"], middle["edge"]) == (0, False)
     assert [(run.arm.trained[0].training.learning_rate, run.seed) for run in chosen.runs] == [
         (rates[1], 4),
         (rates[1], 5),
@@ -99,3 +101,10 @@ def test_the_control_is_of_the_largest_training_set(make_study: MakeStudy):
 def test_without_a_trained_arm_that_finished_there_is_no_control(make_study: MakeStudy):
     planned = plan_of(make_study(arms=["zero_shot", "lora"]))
     assert random_controls(planned, [result(planned.runs[0], 0.5), result(planned.runs[1], None)]) == ()
+
+
+def test_an_arm_that_lost_a_seed_stands_behind(make_study: MakeStudy):
+    planned = plan_of(make_study(arms=["lora", "full"], seeds=[0, 1]))
+    scores = {("lora", 0): 0.9, ("lora", 1): None, ("full", 0): 0.2, ("full", 1): 0.2}
+    controls = random_controls(planned, [result(run, scores[run.arm.name, run.seed]) for run in planned.runs])
+    assert [(control.control_of, control.seed) for control in controls] == [("full", 0), ("full", 1)]

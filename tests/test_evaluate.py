@@ -117,3 +117,17 @@ def test_against_others_wants_texts_and_something_else_to_say():
     assert score_against_others([ExactMatch()], texts, examples) == []
     likelihoods = [ChoicePrediction(example.id, ("yes",), (-1.0,), (1,)) for example in examples]
     assert score_against_others([Nll()], likelihoods, asked({"a": "yes", "b": "no"})) == []
+
+
+def test_against_others_no_reference_is_shared():
+    pair = [("one", "two"), ("two", "one"), ("six", "ten")]
+    examples = [Example(name, (Message("user", "?"),), texts) for name, texts in zip("abc", pair, strict=True)]
+    texts = [TextPrediction(example.id, "one") for example in examples]
+    found = {one.example_id: one.values["exact_match"] for one in score_against_others([ExactMatch()], texts, examples)}
+    assert found == {"a": 0.0, "b": 0.0, "c": 1.0}
+
+
+def test_against_others_labels_have_no_control_of_this_kind():
+    examples = asked({name: "yes" if name in "abcd" else "no" for name in "abcdef"})
+    texts = [TextPrediction(example.id, "yes") for example in examples]
+    assert score_against_others([ExactMatch()], texts, examples) == []

@@ -10,7 +10,7 @@ from typing import Any
 from luthier.core.types import Result
 from luthier.plan import Plan, Point
 from luthier.run_spec import RunSpec
-from luthier.study_file import TaskSpec
+from luthier.study_file import FROM_RANDOM_WEIGHTS, TaskSpec
 from luthier.trials import at_edge, best
 
 Lookup = Callable[[RunSpec], Result | None]
@@ -81,7 +81,8 @@ def choose(planned: Plan, result_of: Lookup) -> tuple[Plan, list[Choice]]:
 def random_controls(planned: Plan, results: Sequence[Result]) -> tuple[RunSpec, ...]:
     """For each model and task, the best trained arm again, from random weights: what pretraining earned.
 
-    The best is that of the largest training set, by the mean of its finished runs; each of them is repeated.
+    The best is that of the largest training set, by the mean of its finished runs (on the test set: it decides only
+    which arm is controlled); an arm that lost a seed stands behind those that lost none. Each finished run is repeated.
     """
     controls: list[RunSpec] = []
     by_folder = {run.folder: result for run, result in zip(planned.runs, results, strict=True)}
@@ -96,7 +97,8 @@ def random_controls(planned: Plan, results: Sequence[Result]) -> tuple[RunSpec, 
                 arms.setdefault(run.arm.name, []).append(run)
         if not arms:
             continue
-        names = list(arms)
+        most = max(map(len, arms.values()))
+        names = [name for name, finished in arms.items() if len(finished) == most]
         means = [_mean_score([by_folder[run.folder] for run in arms[name]], here[0].task) for name in names]
         winner = names[best(means, lower_is_better(here[0].task))]
         controls += [_from_random_weights(run) for run in arms[winner]]
@@ -109,7 +111,7 @@ def lower_is_better(task: TaskSpec) -> bool:
 
 
 def _from_random_weights(run: RunSpec) -> RunSpec:
-    arm = run.arm.model_copy(update={"name": f"{run.arm.name} from random weights"})
+    arm = run.arm.model_copy(update={"name": run.arm.name + FROM_RANDOM_WEIGHTS})
     model = run.model.model_copy(update={"random": True})
     alone = {"documents": False, "retain": (), "retain_data": {}}
     return run.model_copy(update={"arm": arm, "model": model, "control_of": run.arm.name, **alone})

@@ -141,7 +141,9 @@ def _dry_run(the_study: Any, device: str, skip_bad_rows: bool, as_json: bool) ->
     if planned.trials:
         print("The runs on the test set are shown as each arm's first candidate; the trials decide which it will be.")
     if the_study.spec.controls and any(run.arm.trained for run in planned.runs):
-        print("Not listed: the best trained arm runs once more a seed, from random weights, as a control.")
+        print("Not counted: the best trained arm once more a seed, from random weights, as a control.")
+    if any(run.documents or run.retain for run in planned.runs):
+        print("Not counted either: what was kept of the base, some seconds a trained run.")
 
 
 @app.command()

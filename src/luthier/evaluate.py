@@ -71,16 +71,19 @@ def score_against_others(
 ) -> list[Score]:
     """Score each text against another example's references: what its form alone earns.
 
-    The others are taken in a fixed order of hashes, the next one whose first reference differs. Empty where there are
-    no texts, or where all references are the same.
+    The others are taken in a fixed order of hashes, the next one that has no reference in common. Empty where there are
+    no texts, and where references repeat, as labels do: another label is no free answer, and being wrong about it would
+    only be being right.
     """
     texts = [prediction for prediction in predictions if prediction.kind == "text"]
     judges = [metric for metric in metrics if "text" in metric.kinds]
+    if 2 * len({example.reference for example in examples}) < len(examples):
+        return []
     order = sorted(examples, key=lambda example: hashlib.sha256(f"other:{example.id}".encode()).hexdigest())
     swapped: list[Example] = []
     for place, example in enumerate(order):
         others = (order[(place + step) % len(order)] for step in range(1, len(order)))
-        other = next((other for other in others if other.reference != example.reference), None)
+        other = next((other for other in others if not set(other.references) & set(example.references)), None)
         if other is not None:
             swapped.append(replace(example, references=other.references))
     if not texts or not swapped or not judges:

@@ -8,7 +8,7 @@ from typing import Literal
 
 from luthier.core.environment import has_fast_bf16
 from luthier.core.errors import LuthierError
-from luthier.core.types import SPLITS, Example, Skipped, Split
+from luthier.core.types import SPLITS, Example, Message, Skipped, Split
 from luthier.models.load import ModelFiles, find_model
 from luthier.models.tokens import Renderer
 from luthier.prompting.baselines import trivial_baselines
@@ -65,10 +65,10 @@ class Plan:
         trials: runs on the validation set, from which settings are chosen; none where each arm has one trial.
         runs: every run on the test set, in the order of the report; before the trials are done, as if each arm's first
             candidate had been chosen (`luthier.choices` then puts in what was).
-        tasks: every task, read, by name; its training set is the largest of the study's sizes.
+        tasks: every task, read, by name, with all of its training set.
         models: every model's files, by the name in the study.
         skipped: by task, the rows left out, and why.
-        leaks: by task, what of the held-out rows stands in the training set too.
+        leaks: by task, what of the held-out rows stands in the training set too (in the largest that is used).
     """
 
     points: tuple[Point, ...]
@@ -109,7 +109,7 @@ def plan(
                 mend="give a causal language model",
             )
     tasks = {task.task_name: load_task(task, skip_bad_rows=skip_bad_rows) for task in spec.tasks}
-    retained = {task.task_name: load_task(task).digests["test"] for task in spec.retain}
+    retained = {task.task_name: load_task(task, skip_bad_rows=skip_bad_rows) for task in spec.retain}
     _check_training_sets(spec, tasks)
     grid = _Grid(spec, models, tasks, retained, device)
     too_long: TooLong = {}
@@ -118,6 +118,7 @@ def plan(
         too_long = _too_long(spec, models, tasks)
         if any(too_long.values()) and not skip_bad_rows:
             raise _refuse_too_long(too_long)
+        _check_retained_lengths(spec, models, retained)
         _check_something_is_left(tasks, too_long)
         points = grid.points(too_long)
     trials = tuple(run for point in points for group in point.groups for run in point.trials(group[0]))
@@ -129,7 +130,7 @@ def plan(
         tasks=tasks,
         models=models,
         skipped=_skipped(tasks, too_long),
-        leaks={name: _leaks(task) for name, task in tasks.items()},
+        leaks={name: _leaks(task.of_size(max(spec.sizes, default=None))) for name, task in tasks.items()},
     )
 
 
@@ -153,7 +154,7 @@ def _check_validation_sets(trials: Sequence[RunSpec], tasks: Mapping[str, Task])
 
 
 def _check_training_sets(spec: StudySpec, tasks: Mapping[str, Task]) -> None:
-    needing = [arm.name for arm in spec.arms if arm.trained or arm.prompting.seeded]
+    needing = [arm.name for arm in spec.arms if arm.trained or arm.prompting.reads_training_set]
     for name, task in tasks.items():
         if needing and not task.splits["train"]:
             raise LuthierError(
@@ -170,7 +171,7 @@ class _Grid:
     spec: StudySpec
     models: Mapping[str, ModelFiles]
     tasks: Mapping[str, Task]
-    retained: Mapping[str, str]
+    retained: Mapping[str, Task]
     device: str
 
     def points(self, too_long: TooLong) -> tuple[Point, ...]:
@@ -201,9 +202,9 @@ class _Grid:
     def _point(self, settings: TaskSpec, name: str, size: int | None, arm: Arm, too_long: TooLong) -> Point:
         files, task = self.models[name], self.tasks[settings.task_name]
         left_out = frozenset(example.id for example in too_long.get((name, task.name), ()))
-        given = any(stage.training.learning_rate is not None for stage in arm.trained)
+        given = [stage.training.learning_rate is not None for stage in arm.stages]
+        retain = [kept for kept in self.spec.retain if arm.trained and kept.task_name != settings.task_name]
         found = search(_with_rates(arm, files.parameters), self.spec.trials, given)
-        trains = bool(arm.trained)
         first = RunSpec(
             arm=found.candidates[0][1],
             model=ModelRef(name=name, identity=files.digest, parameters=files.parameters, context=files.context),
@@ -211,9 +212,9 @@ class _Grid:
             data=dict(task.without(left_out).of_size(size).digests),
             left_out=tuple(sorted(left_out)),
             size=size,
-            documents=trains and self.spec.forgetting,
-            retain=self.spec.retain if trains else (),
-            retain_data=dict(self.retained) if trains else {},
+            documents=bool(arm.trained) and self.spec.forgetting,
+            retain=tuple(retain),
+            retain_data={kept.task_name: self.retained[kept.task_name].digests["test"] for kept in retain},
             seed=self.spec.seeds[0],
             precision=_precision(arm, self.device),
         )
@@ -247,20 +248,47 @@ def _too_long(spec: StudySpec, models: Mapping[str, ModelFiles], tasks: Mapping[
     """Examples whose prompt and longest answer, with the arms' virtual tokens, are longer than a model's context."""
     from luthier.models.load import load_tokenizer
 
-    added = max((stage.method.added_positions for arm in spec.arms for stage in arm.stages), default=0)
     found = {}
     for model, files in models.items():
         if files.context is None:
             continue
         renderer = Renderer(load_tokenizer(files), files.context)
+        added = _added(spec, renderer)
         for name, task in tasks.items():
-            found[(model, name)] = [
-                example
-                for split in SPLITS
-                for example in task.splits[split]
-                if not renderer.fits(example.messages, answers=(*example.references, *example.choices), added=added)
-            ]
+            held = [example for split in SPLITS for example in task.splits[split]]
+            found[(model, name)] = [example for example in held if not _fits(example, renderer, added)]
     return found
+
+
+def _added(spec: StudySpec, renderer: Renderer) -> int:
+    """The most tokens that any arm puts to a prompt: virtual ones, and those of a frame."""
+    stages = [stage for arm in spec.arms for stage in arm.stages]
+    frames = {stage.prompting.frame for stage in stages}
+    framing = max((len(renderer.prompt((Message("user", frame),))) for frame in frames if frame), default=0)
+    return framing + max((stage.method.added_positions for stage in stages), default=0)
+
+
+def _fits(example: Example, renderer: Renderer, added: int) -> bool:
+    return renderer.fits(example.messages, answers=(*example.references, *example.choices), added=added)
+
+
+def _check_retained_lengths(spec: StudySpec, models: Mapping[str, ModelFiles], retained: Mapping[str, Task]) -> None:
+    """Found only after the training otherwise."""
+    from luthier.models.load import load_tokenizer
+
+    for model, files in models.items():
+        if files.context is None or not retained:
+            continue
+        renderer = Renderer(load_tokenizer(files), files.context)
+        added = _added(spec, renderer)
+        for name, task in retained.items():
+            long = [example for example in task.splits["test"] if not _fits(example, renderer, added)]
+            if long:
+                raise LuthierError(
+                    f"{len(long)} rows of the retained task {name} are longer than the context of {model}",
+                    where=", ".join(example.where for example in long[:5]),
+                    mend="shorten them, or leave the task out of retain",
+                )
 
 
 def _refuse_too_long(too_long: TooLong) -> LuthierError:

@@ -25,17 +25,14 @@ from luthier.metrics.bits_per_byte import BitsPerByte
 from luthier.models.generator import ModelGenerator
 from luthier.prompting.zero_shot import ZeroShot
 from luthier.run_spec import DOCUMENTS, SAMPLES, RunSpec
-from luthier.study_file import TaskSpec
+from luthier.study_file import BASE_SAMPLES, PROSE, TaskSpec
 from luthier.tasks.generated.prose import documents
-from luthier.tasks.task import Task
 from luthier.workbench import Workbench
 
-BASE_SAMPLES = "base samples"
-PROSE = "generated prose"
 Rows = Iterator[dict[str, Any]]
 
 
-def retained_rows(spec: RunSpec, bench: Workbench, store: Store, read: Callable[[TaskSpec], Task]) -> Rows:
+def retained_rows(spec: RunSpec, bench: Workbench, store: Store, read: Callable[[TaskSpec], Sequence[Example]]) -> Rows:
     """A row (task, example_id, before, after) for every text and every retained example.
 
     Args:
@@ -58,7 +55,7 @@ def retained_rows(spec: RunSpec, bench: Workbench, store: Store, read: Callable[
             answers = [model.on_documents(examples) for model in both]
             yield from _paired(name, "bits_per_byte", [score([BitsPerByte()], given, examples)[0] for given in answers])
     for task in spec.retain:
-        asked = read(task).splits["test"]
+        asked = read(task)
         answers = [model.on_task(task, asked) for model in both]
         yield from _paired(task.task_name, task.primary, [score(task.judges, given, asked)[0] for given in answers])
 

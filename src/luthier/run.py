@@ -21,14 +21,14 @@ from luthier.core.environment import capture_environment
 from luthier.core.errors import LuthierError
 from luthier.core.interruption import put_off
 from luthier.core.store import Step, Store
-from luthier.core.types import Listener, Prediction, Progress, Result, ignore
+from luthier.core.types import Example, Listener, Prediction, Progress, Result, ignore
 from luthier.evaluate import score, score_against_others
 from luthier.methods.method import trainable
 from luthier.objectives.objective import TrainingData
 from luthier.outcome import failed, finished, learning_warnings, training_flops
 from luthier.retention import retained_rows
 from luthier.run_spec import RunSpec
-from luthier.study_file import Stage
+from luthier.study_file import Stage, TaskSpec
 from luthier.tasks.task import Task, load_task
 from luthier.training.loop import Trained, train
 from luthier.workbench import Workbench
@@ -63,7 +63,7 @@ def run(spec: RunSpec, store: Store, *, device: str = "cpu", given: str = "", li
         folder.write_scores(scores)
         if spec.split == "test":
             folder.write_wrong_reference(score_against_others(spec.task.metrics, predictions, asked))
-            folder.write_retained(retained_rows(spec, bench, store, _loaded))
+            folder.write_retained(retained_rows(spec, bench, store, lambda task: retained_examples(spec, task)))
         result = finished(spec, store, means)
     except Exception as error:
         folder.write_error(traceback.format_exc())
@@ -84,9 +84,26 @@ def examples_of(spec: RunSpec) -> Task:
         task = load(spec.task).without(left_out).of_size(spec.size)
         if dict(task.digests) == spec.data:
             return task
-    raise LuthierError(
+    raise _changed(spec.task)
+
+
+def retained_examples(spec: RunSpec, settings: TaskSpec) -> tuple[Example, ...]:
+    """The test set of a task that the run is to retain.
+
+    Raises:
+        LuthierError: the data is not what the run was planned with.
+    """
+    for load in (_loaded, _loaded.__wrapped__):
+        task = load(settings)
+        if task.digests["test"] == spec.retain_data[settings.task_name]:
+            return task.splits["test"]
+    raise _changed(settings)
+
+
+def _changed(settings: TaskSpec) -> LuthierError:
+    return LuthierError(
         "the data has changed since the study was planned",
-        where=f"task {spec.task.task_name}",
+        where=f"task {settings.task_name}",
         mend="run the same command again",
         exit_code=1,
     )

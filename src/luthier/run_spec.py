@@ -8,13 +8,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from typing import Literal
+from functools import cache
+from typing import Any, Literal
 
 from luthier.core.settings import Settings, digest
 from luthier.core.types import PredictionKind
+from luthier.metrics.bits_per_byte import BitsPerByte
 from luthier.models.sampling import Sampling
 from luthier.models.tokens import PLAIN_VERSION as RENDERING
 from luthier.study_file import Arm, Stage, TaskSpec
+from luthier.tasks.generated.prose import documents
 
 DOCUMENTS = 32
 """Texts of each sort, sampled from the base and generated, on which forgetting is measured."""
@@ -122,7 +125,7 @@ class RunSpec(Settings):
         names = [self.arm.name, self.model.name, self.model.identity, self.task.task_name, self.size, self.split]
         metrics = [metric.fingerprint() for metric in self.task.metrics]
         kept = [[task.fingerprint(), self.retain_data[task.task_name]] for task in self.retain]
-        documents = SAMPLES.fingerprint() if self.documents else None
+        documents = [_how_sampled(), _prose_digest(), BitsPerByte().fingerprint()] if self.documents else None
         return digest([names, list(self.predict_keys().values()), metrics, kept, documents, self.control_of])
 
     @property
@@ -136,7 +139,7 @@ class RunSpec(Settings):
 
     def sample_key(self) -> str:
         """The key of the texts sampled from its base."""
-        return digest({"base": self.model.identity, "how": SAMPLES.fingerprint(), "precision": self.precision})
+        return digest({"base": self.model.identity, "how": _how_sampled(), "precision": self.precision})
 
     def documents_key(self, texts: Sequence[str]) -> str:
         """The key of the likelihoods that its finished model gives to these texts."""
@@ -166,3 +169,12 @@ class RunSpec(Settings):
         word = re.sub(r"[^A-Za-z0-9.-]+", "_", self.arm.name).strip("_") or "arm"
         trial = "-trial" if self.split == "validation" else ""
         return f"{word}{trial}-{self.run_key()}-s{self.seed}"
+
+
+def _how_sampled() -> list[Any]:
+    return [DOCUMENTS, SAMPLES.fingerprint()]
+
+
+@cache
+def _prose_digest() -> str:
+    return digest(documents(DOCUMENTS))

@@ -26,10 +26,9 @@ from luthier.core.settings import override, read, read_yaml
 from luthier.core.store import Store
 from luthier.core.types import Listener, Progress, Result, ignore
 from luthier.plan import Plan, plan
-from luthier.retention import BASE_SAMPLES, PROSE
 from luthier.run import run
 from luthier.run_spec import RunSpec
-from luthier.study_file import StudySpec, TaskSpec
+from luthier.study_file import BASE_SAMPLES, PROSE, StudySpec, TaskSpec
 from luthier.version import __version__
 from luthier.workers import Do, crew
 
@@ -51,6 +50,7 @@ class Study:
         self.path = path
         self.store: Store | None = None
         self.results: list[Result] = []
+        self._clock: _Clock
 
     @classmethod
     def load(cls, path: str | Path, assignments: Sequence[str] = ()) -> Study:
@@ -120,16 +120,17 @@ class Study:
         command = command or f"luthier study {self.path or 'FILE'} --out {out}"
         workers = min(workers, len(grid.runs))  # of the whole study: a resumed one computes with the same threads
         with store.held(), _hands(store, workers, device, self.given, listener) as do:
-            started = time.perf_counter()
-            earlier = store.study().get("seconds") or 0.0 if store.has_study() else 0.0
-            phases = self._phases(grid, command)
-            runs, missing = next(phases), False
-            with suppress(StopIteration):
-                while True:
-                    results, new = _done(runs, store, do, listener)
-                    missing = missing or new
-                    runs = phases.send(results)
-            store.write_study({**store.study(), "seconds": earlier + missing * (time.perf_counter() - started)})
+            self._clock = _Clock(store)
+            try:
+                phases = self._phases(grid, command)
+                runs = next(phases)
+                with suppress(StopIteration):
+                    while True:
+                        results = _done(runs, store, do, listener, self._clock)
+                        runs = phases.send(results)
+            finally:  # an interrupted sitting counts too
+                if store.has_study():
+                    store.write_study({**store.study(), "seconds": self._clock.seconds()})
         return self
 
     def _phases(self, grid: Plan, command: str) -> Generator[Sequence[RunSpec], list[Result], None]:
@@ -181,6 +182,7 @@ class Study:
                 for name, files in planned.models.items()
             ],
             "environment": capture_environment(),
+            "seconds": self._clock.seconds(),
         }
 
     def _retained(self) -> list[dict[str, Any]]:
@@ -239,15 +241,33 @@ def _hands(store: Store, workers: int, device: str, given: str, listener: Listen
             yield lambda runs: [run(spec, store, device=device, given=given, listener=listener) for spec in runs]
 
 
-def _done(runs: Sequence[RunSpec], store: Store, do: Do, listener: Listener) -> tuple[list[Result], bool]:
-    """The results of these runs, in order, and whether any was missing (or had failed, and was tried again)."""
+class _Clock:
+    """How long a study took in all its sittings; one that finds nothing to do takes no time."""
+
+    def __init__(self, store: Store):
+        self.earlier = (store.study().get("seconds") or 0.0) if store.has_study() else 0.0
+        self.started: float | None = None
+
+    def start(self) -> None:
+        """There is something to do."""
+        self.started = self.started or time.perf_counter()
+
+    def seconds(self) -> float:
+        """So far."""
+        return self.earlier + (time.perf_counter() - self.started if self.started else 0.0)
+
+
+def _done(runs: Sequence[RunSpec], store: Store, do: Do, listener: Listener, clock: _Clock) -> list[Result]:
+    """The results of these runs, in order; what is missing, or failed before, is done now."""
     finished = {run.folder: result for run in runs if (result := _finished(run, store))}
     missing = [run for run in runs if run.folder not in finished]
     for spec in runs:
         known = finished.get(spec.folder)
         listener(Progress(spec.folder, "done", values=known.scores) if known else Progress(spec.folder, "planned"))
+    if missing:
+        clock.start()
     by_folder = finished | {spec.folder: result for spec, result in zip(missing, do(missing), strict=True)}
-    return [by_folder[spec.folder] for spec in runs], bool(missing)
+    return [by_folder[spec.folder] for spec in runs]
 
 
 def _finished(spec: RunSpec, store: Store) -> Result | None:

@@ -50,6 +50,11 @@ REGULARISERS: tuple[type[Regulariser], ...] = (NoRegulariser,)
 OBJECTIVES: tuple[type[Objective], ...] = (Supervised,)
 METRICS: tuple[type[Metric], ...] = (Rouge, Bleu, Chrf, ExactMatch, Accuracy, TokenF1, Nll, BitsPerByte)
 
+BASE_SAMPLES, PROSE = "base samples", "generated prose"
+"""The texts on which forgetting is measured in every study."""
+FROM_RANDOM_WEIGHTS = " from random weights"
+"""What the name of an arm's control ends with."""
+
 AnyMethod = Annotated[Method, OneOf(*METHODS)]
 AnyPrompting = Annotated[Prompting, OneOf(*PROMPTINGS)]
 AnyRegulariser = Annotated[Regulariser, OneOf(*REGULARISERS)]
@@ -237,11 +242,19 @@ class StudySpec(Settings):
                 raise ValueError(f"two arms are called {name}: give one of them a `name`")
         if self.reference is not None and self.reference not in names:
             raise ValueError(f"reference: there is no arm {self.reference}; there are {', '.join(names)}")
+        for arm in self.arms:
+            if arm.name.endswith(FROM_RANDOM_WEIGHTS):
+                raise ValueError(f"{arm.name}: a name that ends so is a control's: give the arm another `name`")
+            for baseline in BASELINES:
+                if arm.name == baseline.name and not isinstance(arm.prompting, baseline):
+                    raise ValueError(f"{arm.name}: that is a baseline's name: give the arm another `name`")
         for kind, tasks in (("tasks", self.tasks), ("retained tasks", self.retain)):
             called = [task.task_name for task in tasks]
             for name in called:
                 if called.count(name) > 1:
                     raise ValueError(f"two {kind} are called {name}: give one of them a `name`")
+            for name in {BASE_SAMPLES, PROSE} & set(called):
+                raise ValueError(f"{kind}: {name} is the name of texts that Luthier measures: give another `name`")
         if any(size < 1 for size in self.sizes) or len(set(self.sizes)) < len(self.sizes):
             raise ValueError("sizes: give different numbers of training examples, each at least 1")
         return self

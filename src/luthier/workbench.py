@@ -45,8 +45,8 @@ class Workbench:
         import torch
 
         trained, keys = self.spec.arm.trained, self.spec.train_keys()
-        if self.adapted is not None and self._stages == stages - 1 and stages == len(trained):
-            return  # just trained here
+        if self.adapted is not None and stages == len(trained) and self._stages in (stages - 1, stages):
+            return  # just trained here, or loaded before
         silence_libraries()
         self.listener(Progress(self.spec.folder, "load"))
         torch.manual_seed(self.spec.seed)

@@ -162,7 +162,7 @@ def _ended_together() -> Iterator[list[_Worker]]:
     pool: list[_Worker] = []
     try:
         yield pool
-    except KeyboardInterrupt:
+    except BaseException:
         _let_save(pool)
         raise
     finally:

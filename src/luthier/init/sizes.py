@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from luthier.core.types import SPLITS
+
 _PARAMETERS = 4_738_304
 _TRAINED = 1_600.0
 _READ = 5_000.0
@@ -92,7 +94,7 @@ def sizes_for(work: Work, there: dict[str, int], *, minutes: float, cores: int, 
         taken = _seconds(work, train, validation, test, arms, shots) / cores / 60
         if taken <= _SHARE * minutes:
             break
-    limited = train < there["train"] or test < there["test"]
+    limited = any(used < there.get(split, 0) for split, used in zip(SPLITS, (train, validation, test), strict=True))
     batch = 4 if train < _SMALL else 8
     return Sizes(train, validation, test, limited, arms, batch, taken, why_fewer)
 

@@ -36,7 +36,7 @@ class BestTemplate(Prompting):
     templates: tuple[str, ...] = Field(default=FRAMES, min_length=1)
     """What to try; `{prompt}` in each stands for the last turn of the task's prompt."""
     choice: int = Field(default=0, ge=0)
-    """Which of them is used, counted from 0; trials set it."""
+    """Which of them is used, counted from 0; trials try it first, and then the others."""
 
     @model_validator(mode="after")
     def _templates_hold_the_prompt(self) -> BestTemplate:
@@ -54,10 +54,12 @@ class BestTemplate(Prompting):
         return _Framed(self.templates[self.choice])
 
     def candidates(self, count: int) -> list[tuple[str, Prompting]]:
-        return [
-            (template, self.model_copy(update={"choice": place}))
-            for place, template in enumerate(self.templates[:count])
-        ]
+        places = [self.choice, *(place for place in range(len(self.templates)) if place != self.choice)][:count]
+        return [(self.templates[place], self.model_copy(update={"choice": place})) for place in places]
+
+    @property
+    def frame(self) -> str:
+        return max((template.replace(PLACE, "") for template in self.templates), key=len)
 
 
 class _Framed(Program):

@@ -36,7 +36,8 @@ class FewShot(Prompting):
         return _Shots(drawn)
 
     def candidates(self, count: int) -> list[tuple[str, Prompting]]:
-        return [(f"draw {draw + 1}", self.model_copy(update={"draw": draw})) for draw in range(count)]
+        draws = [self.draw, *(draw for draw in range(count) if draw != self.draw)][:count]
+        return [(f"draw {draw + 1}", self.model_copy(update={"draw": draw})) for draw in draws]
 
 
 class _Shots(Program):

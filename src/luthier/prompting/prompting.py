@@ -94,6 +94,11 @@ class Prompting(Named):
     varies: ClassVar[str] = ""
     """What trials on validation choose for it (`template`, `shots`); empty where there is nothing to choose."""
 
+    @property
+    def frame(self) -> str:
+        """The longest text that it puts around a prompt, for which the context must have room too."""
+        return ""
+
     def program(self, train: Sequence[Example], seed: int) -> Program:
         """Make the program ready from the training examples (never from the test set)."""
         raise NotImplementedError
