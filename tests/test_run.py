@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from luthier.core.store import Store
-from luthier.core.types import Progress, Result
+from luthier.core.types import ChoicePrediction, Progress, Result, TextPrediction
+from luthier.outcome import answer_warnings
 from luthier.run import run, training_flops
 from luthier.run_spec import RunSpec
 from luthier.study import Study
@@ -176,3 +177,24 @@ def test_no_library_writes_to_the_terminal(make_study: MakeStudy, tmp_path: Path
     for arm in ("full", {"prompt_tuning": {"virtual_tokens": 3}}):
         assert run(only(make_study, arm), Store(tmp_path / "out")).status == "finished"
     assert capfd.readouterr() == ("", "")
+
+
+def test_one_answer_to_everything_is_told():
+    texts = [TextPrediction(f"{number}", "positive") for number in range(10)]
+    (warning,) = answer_warnings(texts)
+    assert warning == "gave the same answer to all 10 examples: 'positive'"
+    assert answer_warnings(texts[:9]) == [] and answer_warnings([*texts, TextPrediction("b", "no")]) == []
+    chosen = [ChoicePrediction(f"{number}", ("yes", "no"), (-2.0, -1.0), (1, 1)) for number in range(12)]
+    assert answer_warnings(chosen) == ["gave the same answer to all 12 examples: 'no'"]
+    references = [ChoicePrediction(f"{number}", ("yes",), (-2.0,), (1,)) for number in range(12)]
+    assert answer_warnings(references) == []
+
+
+def test_a_listener_that_is_gone_is_no_fault_of_the_run(make_study: MakeStudy, tmp_path: Path):
+    def gone(event: Progress) -> None:
+        raise BrokenPipeError
+
+    spec = only(make_study, "zero_shot")
+    with pytest.raises(BrokenPipeError):
+        run(spec, Store(tmp_path), listener=gone)
+    assert Store(tmp_path).run(spec.folder).result() is None

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from luthier.core.errors import LuthierError
 from luthier.core.store import Step, Store
-from luthier.core.types import Cost, Result
+from luthier.core.types import ChoicePrediction, Cost, Prediction, Result, TextPrediction
 from luthier.run_spec import RunSpec
 
 _SHOWN = (
@@ -35,6 +36,24 @@ def learning_warnings(step: Step) -> list[str]:
     return []
 
 
+def answer_warnings(predictions: Sequence[Prediction]) -> list[str]:
+    """Whether it gave one answer to everything: equal scores of such arms say nothing."""
+    answers = [_answer(prediction) for prediction in predictions if prediction.kind in ("text", "choices")]
+    listed = [answer for answer in answers if answer is not None]
+    if len(listed) < 10 or len(set(listed)) > 1:
+        return []
+    return [f"gave the same answer to all {len(listed)} examples: {listed[0][:60]!r}"]
+
+
+def _answer(prediction: Prediction) -> str | None:
+    """What was said; None for the likelihood of a reference alone, which is no answer."""
+    if isinstance(prediction, TextPrediction):
+        return prediction.text
+    if isinstance(prediction, ChoicePrediction) and len(prediction.choices) > 1:
+        return prediction.choices[prediction.log_likelihoods.index(max(prediction.log_likelihoods))]
+    return None
+
+
 def finished(spec: RunSpec, store: Store, means: dict[str, float]) -> Result:
     """The result of a run whose steps are all done."""
     trainings = [store.step("train", key).record() for key in spec.train_keys()]
@@ -59,6 +78,9 @@ def finished(spec: RunSpec, store: Store, means: dict[str, float]) -> Result:
         effective |= record["effective"]
     effective["metrics"] = [metric.signature() for metric in spec.task.metrics]
     warnings = [warning for record in trainings for warning in record["warnings"]]
+    if spec.arm.prompting.needs_model:
+        for key in spec.predict_keys().values():
+            warnings += answer_warnings(store.step("predict", key).predictions())
     return Result(**identity(spec), status="finished", scores=means, cost=cost, effective=effective, warnings=warnings)
 
 

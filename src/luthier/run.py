@@ -65,6 +65,8 @@ def run(spec: RunSpec, store: Store, *, device: str = "cpu", given: str = "", li
             folder.write_wrong_reference(score_against_others(spec.task.metrics, predictions, asked))
             folder.write_retained(retained_rows(spec, bench, store, lambda task: retained_examples(spec, task)))
         result = finished(spec, store, means)
+    except BrokenPipeError:  # whoever listens is gone (`| head`): no fault of the run's
+        raise
     except Exception as error:
         folder.write_error(traceback.format_exc())
         result = failed(spec, error)

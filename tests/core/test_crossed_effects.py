@@ -33,6 +33,17 @@ def test_p_is_where_the_interval_ends_at_zero(mean, squares):
         assert one.half_width(p) == pytest.approx(mean, rel=1e-6)
 
 
+@pytest.mark.parametrize("mean", [1e-6, 1.0, 50.0, 1e100])
+def test_p_of_two_seeds_at_the_smallest_alpha(mean):
+    """t with one degree of freedom is about 1e300 there."""
+    one = Variation(2, 300, 0.04, 0.5, 0.01)
+    assert one.half_width(1e-300) > 1e290
+    p = one.p(mean)
+    assert 0 < p <= 1 or (mean == 1e100 and p == pytest.approx(0, abs=1e-90))
+    if p < 0.999 and mean < 1e100:
+        assert one.half_width(p) == pytest.approx(mean, rel=1e-6)
+
+
 def test_a_smaller_alpha_is_a_wider_interval():
     alphas = np.geomspace(1e-12, 0.99, 200)
     for seeds in (2, 3, 5, 20):
@@ -77,6 +88,15 @@ def test_unequal_clusters_keep_the_mean_over_items():
     robust = math.sqrt(3 / 4 * sum((mean - np.mean(without)) ** 2 for mean in without))
     assert variation(summed[:1]).standard_error() == pytest.approx(robust)
     assert variation(summed[:1]).half_width() == pytest.approx(stats.t.ppf(0.975, 3) * robust)
+
+
+def test_one_item_says_nothing_of_the_mean():
+    one = variation(np.array([[0.2], [0.5], [0.3]]))
+    assert not one.known and all(map(math.isnan, (one.half_width(), one.standard_error(), one.freedom(), one.p(0.3))))
+
+
+def test_what_is_the_same_everywhere_does_not_vary():
+    assert variation(np.full((3, 20), 0.1)) == Variation(3, 20, 0.0, 0.0, 0.0)
 
 
 def test_one_cluster_says_nothing_of_items():

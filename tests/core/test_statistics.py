@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -15,7 +16,10 @@ from luthier.core.statistics import (
     mean_interval,
     outcome,
     paired_difference,
+    seeds_or_items_needed,
+    smallest_visible,
 )
+from luthier.core.visible import Needed
 
 
 def crossed(seeds: int, items: int, seed_sd: float, item_sd: float, random: np.random.Generator) -> np.ndarray:
@@ -51,11 +55,19 @@ def test_one_seed_is_the_one_sample_t():
     assert difference.difference == pytest.approx(scores.mean()) and difference.n == 40
 
 
-def test_one_item_is_the_t_over_seeds():
-    scores = np.array([[0.2], [0.5], [0.3]])
-    low, high = stats.ttest_1samp(scores[:, 0], 0).confidence_interval()
-    interval = mean_interval(scores)
-    assert (interval.low, interval.high, interval.n) == (pytest.approx(low), pytest.approx(high), 1)
+@pytest.mark.parametrize(("items", "clusters"), [(1, None), (4, ["a"] * 4)])
+@pytest.mark.parametrize("seeds", [1, 2, 3])
+def test_one_item_or_cluster_says_nothing_of_others(seeds, items, clusters):
+    scores = np.random.default_rng(17).normal(0.5, 0.1, (seeds, items))
+    interval = mean_interval(scores, clusters=clusters)
+    assert interval.mean == pytest.approx(scores.mean()) and math.isnan(interval.low) and math.isnan(interval.high)
+    found = paired_difference(scores, np.zeros((1, items)), clusters=clusters)
+    untold = (found.low, found.high, found.p, found.standard_error, found.freedom, found.margin_low, found.margin_high)
+    assert all(map(math.isnan, untold)) and math.isnan(smallest_visible(found)) and found.test == "none"
+    assert outcome(found, 10.0) == "undecided"
+    assert seeds_or_items_needed(found, 0.1) == Needed(items=None, seeds=None)
+    right = mean_interval(np.ones((seeds, items)), clusters=clusters)
+    assert right.mean == 1 and math.isnan(right.low) and math.isnan(right.high)
 
 
 def test_a_deterministic_arm_is_no_narrower_for_its_seeds():
@@ -178,7 +190,7 @@ def test_what_gave_p_is_named():
 
     assert test(many, none) == "t over seeds and items"
     assert test(many[:1], none) == "t over items"
-    assert test(many[:, :1], none[:, :1]) == "t over seeds"
+    assert test(many[:, :1], none[:, :1]) == "none"
     assert test(few, 0 * few) == "sign-flip permutation over items"
     assert test(right[:1], none) == "exact McNemar"
     assert test(right, none) == "t over seeds and items"
@@ -234,6 +246,15 @@ def test_an_item_without_a_score_takes_its_cluster_along():
         mean_interval(scores, clusters=clusters[1:])
 
 
+@pytest.mark.parametrize(("items", "by"), [(300, 1.0), (300, 1e6), (300, 1e9), (40, 0.3)])
+def test_two_seeds_and_a_large_difference(items, by):
+    random = np.random.default_rng(16)
+    shared = 0.5 * random.normal(size=(1, items))
+    difference = paired_difference(3 + by + shared + 0.1 * random.normal(size=(2, items)), 3 + np.zeros((1, items)))
+    assert 0 <= difference.p < 0.2 and difference.low < difference.difference < difference.high
+    assert smallest_visible(difference, comparisons=5) > 0
+
+
 def found(low: float, high: float, p: float = 0.001) -> Difference:
     return Difference((low + high) / 2, low, high, p, 100)
 
@@ -254,6 +275,12 @@ def test_outcome(difference, expected, for_a_loss):
     assert outcome(difference, 0.01) == expected
     seen = outcome(difference, 0.01, lower_is_better=True)
     assert seen == ("worse" if (difference.low, difference.high) == (0.01, 0.03) else for_a_loss)
+
+
+def test_the_margin_is_held_against_its_own_bounds():
+    wide = replace(found(-0.005, 0.005, 0.9), margin_low=-0.02, margin_high=0.008)
+    assert outcome(wide, 0.01) == "undecided" and outcome(wide, 0.01, lower_is_better=True) == "not worse"
+    assert outcome(replace(wide, margin_low=math.nan), 0.01) == "undecided"
 
 
 def test_outcome_needs_holm_too():

@@ -22,7 +22,17 @@ def test_smallest_visible_by_the_noncentral_t():
     many = paired_difference(np.random.default_rng(15).normal(size=(1, 50_000)), np.zeros((1, 50_000)))
     assert smallest_visible(many) == pytest.approx((1.95996 + 0.84162) * many.standard_error, rel=1e-3)
     assert math.isnan(smallest_visible(paired_difference(np.ones((1, 1)), np.zeros((1, 1)))))
-    assert smallest_visible(paired_difference(np.ones((2, 9)), np.zeros((2, 9)))) == 0
+
+
+def test_where_nothing_varied_the_visible_is_untold():
+    nothing = paired_difference(np.ones((2, 9)), np.zeros((2, 9)))
+    assert math.isnan(smallest_visible(nothing))
+    clusters = ["a", "a", "b", "b", "b", "c", "c", "d", "d"]
+    assert math.isnan(
+        smallest_visible(paired_difference(np.full((1, 9), 0.3), np.full((1, 9), 0.1), clusters=clusters))
+    )
+    needed = seeds_or_items_needed(nothing, 0.01)
+    assert needed.items == 387 and needed.seeds is None  # the rule of three
 
 
 def test_items_needed_by_hand():

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from luthier.core.store import Store
+from luthier.core.types import Score
 from luthier.report.findings import Group
 from luthier.report.summary import summarise
 from tests.report.made_up import CONTROL, make_study, scores, shifted
@@ -40,7 +41,7 @@ def test_lower_is_better_turns_above(group: Group) -> None:
     full = group.arm("full")
     assert full is not None
     (random,) = full.above_control["nll"]
-    assert random.difference < -4 and random.above is True and random.share == pytest.approx(1.61 / 6.02, abs=0.01)
+    assert random.difference < -4 and random.above is True and random.share is None, "a loss has no natural whole"
 
 
 def test_controls_never_win_and_are_outside_the_family(tmp_path: Path) -> None:
@@ -71,4 +72,36 @@ def test_a_control_within_the_margin_is_flagged(tmp_path: Path) -> None:
     store.write_study({**store.study(), "margin": 0.08})
     (flag,) = summarise(store).groups[0].flags
     assert (flag.found.control, flag.why) == (CONTROL, "not above")
-    assert "pretraining has earned next to nothing" in flag.words
+    assert flag.words.endswith("where full has 0.441: full is not shown to be above it by the margin, 0.08.")
+
+
+def test_a_lower_loss_is_not_flagged_for_its_share(tmp_path: Path) -> None:
+    store = make_study(tmp_path, failing=(), grown=True)
+    for folder in store.runs():
+        result = folder.result()
+        if result is not None and result.arm == CONTROL:
+            folder.write_scores(
+                Score(one.example_id, {**one.values, "nll": one.values["nll"] - 4.3}) for one in folder.scores()
+            )
+    group = summarise(store).groups[0]
+    full = group.arm("full")
+    assert full is not None
+    (random,) = full.above_control["nll"]
+    assert random.arm_mean / random.control_mean > 0.9 and random.above is True, "close as a share, and yet far above"
+    assert "nll" not in [flag.measure for flag in group.flags]
+
+
+def test_the_wrong_references_have_their_own_flag_on_the_primary_measure(tmp_path: Path) -> None:
+    store = shifted(make_study(tmp_path, failing=(), grown=True), "nearest", 0.29)
+    for folder in store.runs():
+        if folder.wrong_reference():
+            folder.write_wrong_reference(
+                Score(one.example_id, {"rougeL": one.values["rougeL"] * 0.92}) for one in folder.scores()
+            )
+    flags = summarise(store).groups[0].flags
+    assert [(flag.measure, flag.found.kind) for flag in flags] == [
+        ("rougeL", "baseline"),
+        ("rougeL", "wrong reference"),
+    ]
+    assert "full is not shown to be above it by the margin, 0.01" in flags[0].words
+    assert flags[1].words.endswith("this measure rewards the form more than what is said.")

@@ -7,9 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from luthier.report.answers import Answered, answers, headline, overall, recommended
+from luthier.core.types import Score
+from luthier.report.answers import Answered, answers, headline
 from luthier.report.findings import Group
+from luthier.report.standing import recommended
 from luthier.report.summary import summarise
+from luthier.report.verdict import group_verdict, overall
 from tests.report.made_up import make_study
 
 
@@ -26,7 +29,7 @@ def test_the_best_is_taken_where_nothing_cheaper_will_do(group: Group) -> None:
     assert headline(group) == "Take full: it scores best, and no cheaper arm is shown to come within 0.01 of it."
     assert answer(group, "Which arm?").short == "full"
     assert answer(group, "How sure?").short == "better than zero_shot"
-    assert "every other arm is worse" in answer(group, "How sure?").more
+    assert "Against full: 2 worse, 1 not compared (broken)" in answer(group, "How sure?").more
     assert answer(group, "What does it cost?").short == "66 s of training"
     assert answer(group, "What is lost?").short == "+0.202 bits per byte"
 
@@ -41,7 +44,7 @@ def test_an_arm_that_trains_nothing_costs_and_loses_nothing(group: Group) -> Non
     untrained = replace(group, cheapest=group.arm("zero_shot"))
     assert answer(untrained, "What does it cost?").short == "no training"
     assert answer(untrained, "What is lost?").short == "nothing"
-    assert answer(untrained, "How sure?").short == "nothing is surely better"
+    assert answer(untrained, "How sure?").short == "worse than full", "what the comparison says of the reference"
 
 
 def test_forgetting_that_was_not_measured_is_not_called_nothing(tmp_path: Path) -> None:
@@ -53,6 +56,30 @@ def test_with_few_seeds_nothing_is_to_be_taken(tmp_path: Path) -> None:
     few = summarise(make_study(tmp_path)).groups[0]
     assert headline(few) == "Too few seeds for a ranking; so far full scores best."
     assert recommended(few) is None and answer(few, "What next?").short == "Run 3 seeds."
+
+
+@pytest.mark.parametrize("seeds", [1, 2])
+def test_with_few_seeds_no_arm_is_called_better_or_worse(tmp_path: Path, seeds: int) -> None:
+    few = summarise(make_study(tmp_path, seeds=seeds, failing=(), grown=True)).groups[0]
+    said = " ".join([headline(few), *(f"{one.short} {one.more}" for one in answers(few)), *group_verdict(few)])
+    assert "better" not in said and "worse" not in said
+    assert answer(few, "How sure?").short == f"{seeds} seed{'s' * (seeds > 1)}: no ranking"
+
+
+def test_what_the_wrong_references_earn_is_said_where_the_reader_looks(tmp_path: Path) -> None:
+    store = make_study(tmp_path, failing=(), grown=True)
+    for folder in store.runs():
+        wrong = folder.wrong_reference()
+        if wrong:
+            folder.write_wrong_reference(
+                Score(one.example_id, {"rougeL": own.values["rougeL"] * 0.94})
+                for one, own in zip(wrong, folder.scores(), strict=True)
+            )
+    flagged = summarise(store).groups[0]
+    words = "scored against the wrong references, full still has 0.41"
+    assert words in answer(flagged, "How sure?").more
+    assert "this measure rewards the form more than what is said" in answer(flagged, "How sure?").more
+    assert words in " ".join(group_verdict(flagged))
 
 
 def test_a_trivial_baseline_that_wins_is_the_first_thing_said(group: Group) -> None:

@@ -14,10 +14,11 @@ import numpy as np
 import pytest
 
 from luthier.core.store import Store
+from luthier.core.types import Score
 from luthier.report.files import _csv, results, write_report
 from luthier.report.markdown import markdown
 from luthier.report.summary import summarise
-from tests.report.made_up import CONTROL, make_study, scores
+from tests.report.made_up import CONTROL, ITEMS, make_study, run_name, scores
 
 
 @pytest.fixture(scope="module")
@@ -79,7 +80,9 @@ def test_results_json_holds_all_that_a_study_of_today_found(grown: Store) -> Non
     assert full["smallest_visible"] == pytest.approx(0.0216, abs=1e-3)
     assert full["by_seed"] == {str(seed): scores("full", seed)["rougeL"].mean() for seed in range(3)}
     assert full["without_leaks"]["n"] == 18 and arms["lora"]["above_control"]["rougeL"][0]["control"] == "nearest"
-    assert full["forgetting"]["base samples"] | {"n": 0, "low": 0, "high": 0} == {
+    lost = full["forgetting"]["base samples"]
+    assert lost["p_holm"] == 2 * lost["p"] < 0.01, "the surer one of two retention tasks"
+    assert lost | {"n": 0, "low": 0, "high": 0, "p": 0, "p_holm": 0} == {
         "measure": "bits_per_byte",
         "lower_is_better": True,
         "before": pytest.approx(2.065),
@@ -88,6 +91,8 @@ def test_results_json_holds_all_that_a_study_of_today_found(grown: Store) -> Non
         "low": 0,
         "high": 0,
         "n": 0,
+        "p": 0,
+        "p_holm": 0,
         "lost": True,
     }
     assert arms[CONTROL]["control_of"] == "full" and arms[CONTROL]["outcome"] is None
@@ -114,6 +119,32 @@ def test_results_csv_tells_the_sizes_and_names_a_run_once(sized: Store) -> None:
     assert [row["size"] for row in rows if row["arm"] == "lora"] == ["50"] * 3 + ["200"] * 3 + ["800"] * 3
     assert [row["size"] for row in rows if row["arm"] == "nearest"] == [""]
     assert {row["control_of"] for row in rows} == {"", "full"}
+
+
+def test_a_measure_that_no_arm_has_an_estimate_of_stands_in_the_csv(tmp_path: Path) -> None:
+    store = make_study(tmp_path, failing=())
+    for seed in range(3):
+        folder = store.run(run_name("lora", seed))
+        own = ITEMS[seed]
+        folder.write_scores(
+            Score(one.example_id, {**one.values, "odd": 1.0} if one.example_id == own else one.values)
+            for one in folder.scores()
+        )
+        result = folder.result()
+        assert result is not None
+        folder.finish(result.model_copy(update={"scores": {**result.scores, "odd": 1.0}}))
+    summary = summarise(store)
+    assert "odd" not in summary.groups[0].measures, "the seeds have no example in common"
+    rows = list(csv.DictReader(_csv(summary).splitlines()))
+    assert [row["odd"] for row in rows if row["arm"] == "lora"] == ["1.0"] * 3
+
+
+def test_an_interrupted_study_of_sizes_has_a_report(tmp_path: Path) -> None:
+    store = make_study(tmp_path, failing=(), grown=True, sizes=(50, 200))
+    for seed in range(3):
+        (store.run(run_name("full", seed, 50)).folder / "result.json").unlink()
+    page = write_report(store).read_text(encoding="utf-8")
+    assert "zero_shot 0.188 at every size; lora 0.243 at 50, 0.339 at 200; full 0.437 at 200" in page
 
 
 def test_report_md_has_every_part(grown: Store, sized: Store) -> None:

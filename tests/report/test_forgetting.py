@@ -81,6 +81,49 @@ def test_the_worst_is_seen_to_be_lost_before_it_is_large(group: Group) -> None:
     assert worst({}) is None
 
 
+def lost(task: Retention, by: float, spread: float = 0.01, before: float = 1.0) -> Run:
+    """One seed of a task, worse by so much on the whole, and by an example's own share of `spread`."""
+    sign = 1 if task.lower_is_better else -1
+    start = [before + 0.01 * (at % 5) for at in range(40)]
+    return run(task.name, start, [value + sign * (by + spread * ((at % 7) - 3)) for at, value in enumerate(start)])
+
+
+def together(*runs: Run) -> Run:
+    return replace(runs[0], retained={name: rows for one in runs for name, rows in one.retained.items()})
+
+
+def test_one_task_of_many_that_falls_by_chance_is_not_lost() -> None:
+    tasks = [replace(BITS, name=f"task {at}") for at in range(8)]
+    fallen = lost(tasks[0], 0.009, 0.01)
+    alone = forgotten([fallen], tasks[:1])["task 0"]
+    assert alone.lost is True and alone.p is not None and 0.01 < alone.p < 0.05
+    one_of_eight = forgotten([together(fallen, *(lost(task, 0.0) for task in tasks[1:]))], tasks)["task 0"]
+    assert one_of_eight.p == alone.p and one_of_eight.p_holm == pytest.approx(8 * alone.p)
+    assert one_of_eight.lost is None
+
+
+def test_losses_in_different_measures_are_not_set_against_each_other() -> None:
+    prose = replace(BITS, name="prose")
+    one = together(lost(BITS, 0.4, 0.1), lost(prose, 0.1), lost(ACCURACY, 0.5, 0.3))
+    found = forgotten([one], [BITS, prose, ACCURACY])
+    assert all(one.lost for one in found.values())
+    surest = min(found.values(), key=lambda one: one.p_holm or 0)
+    assert surest.task == "prose", "the least spread"
+    chosen = worst(found)
+    assert chosen is not None and chosen.task == "base samples", "in the measure of the surest loss, the largest"
+
+
+def test_where_the_base_scores_nothing_there_is_nothing_to_lose() -> None:
+    floor = replace(ACCURACY, name="arithmetic", primary="exact_match")
+    found = forgotten([together(run("arithmetic", [0.0] * 20, [0.0] * 20), lost(ACCURACY, 0.0))], [floor, ACCURACY])
+    assert found["arithmetic"].nothing_to_lose and not found["sentiment"].nothing_to_lose
+    chosen = worst(found)
+    assert chosen is not None and chosen.task == "sentiment"
+    alone = worst({"arithmetic": found["arithmetic"]})
+    assert alone is not None and alone.nothing_to_lose
+    assert not replace(alone, lower_is_better=True).nothing_to_lose
+
+
 def test_learning_against_forgetting_has_a_point_for_every_arm(group: Group) -> None:
     points = {point.arm: point for point in group.tradeoffs}
     assert list(points) == ["zero_shot", "lora", "full"]

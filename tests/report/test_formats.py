@@ -32,3 +32,12 @@ def test_long_names_are_broken_where_they_can_be() -> None:
     assert formats.broken("dora(rank=16, alpha=32)", 14) == ["dora(rank=16,", "alpha=32)"]
     assert formats.broken("prompt_tuning", 8) == ["prompt_", "tuning"]
     assert formats.broken("averylongname(x)", 5) == ["avery", "longn", "ame", "(x)"]
+
+
+def test_a_visible_difference_that_rounds_to_nothing_is_not_printed() -> None:
+    assert [formats.visible(value) for value in (0.0123, 0.0004, 0.0, None)] == ["0.012", "–", "–", "–"]
+
+
+def test_units_and_counts() -> None:
+    assert [formats.unit(name) for name in ("bits_per_byte", "exact_match")] == ["bits/byte", "exact match"]
+    assert [formats.counted(1, "seed"), formats.counted(1600, "example")] == ["1 seed", "1,600 examples"]

@@ -171,6 +171,20 @@ def test_a_grid_has_one_table_for_all_and_folds_the_rest(tmp_path: Path) -> None
     assert "How much data is enough" in text
 
 
+def test_captions_speak_of_the_seeds_that_there_are(grown: str, tmp_path: Path) -> None:
+    assert "95% intervals over seeds and test examples together" in grown and "each ring one seed" in grown
+    one = page_of(make_study(tmp_path, seeds=1, failing=(), grown=True, sizes=(50, 200)), tmp_path / "r.html")
+    assert "over seeds and" not in one and "each ring" not in one
+    assert one.count("over test examples alone") >= 4, "the overview, the curves and both groups"
+    assert "Looked for in the largest training set" in one and "Looked for in the largest" not in grown
+
+
+def test_the_pages_words_claim_no_more_than_is_shown(grown: str) -> None:
+    text = " ".join(read(grown).text.split())
+    assert "with 97.5% confidence, any loss is smaller than the margin" in text and "surely" not in text
+    assert "No control comes near the best arm on rougeL, rouge1, nll; the other measures have no control." in text
+
+
 def test_an_older_study_has_no_empty_sections(page: str) -> None:
     for left_out in ("What it forgot", "Leakage", "Equal budgets", "How much data", 'id="overview"'):
         assert left_out not in page

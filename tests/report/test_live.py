@@ -49,8 +49,8 @@ def test_plain_lines_have_no_control_codes_and_one_line_a_quarter() -> None:
         for step in range(1, 201):
             clock.now += 1
             listen(Progress(run, "train", step, 200, {"loss": 2.5, "tokens_per_second": 512.0}))
-            if step == 60:
-                listen(Progress(run, "validate", step, 200, {"validation_loss": 2.75}))
+            if step in (60, 200):
+                listen(Progress(run, "validate", step, 200, {"validation_loss": 2 + step / 200}))
         listen(Progress(run, "load"))
         for done in range(1, 21):
             listen(Progress(run, "generate", done, 20))
@@ -63,9 +63,10 @@ def test_plain_lines_have_no_control_codes_and_one_line_a_quarter() -> None:
     assert [line.partition("  (")[0] for line in lines[1:]] == [
         "lora s0  train 1/200  loss 2.500",
         "lora s0  train 50/200  loss 2.500",
-        "lora s0  train 100/200  loss 2.500  validation 2.750",
-        "lora s0  train 150/200  loss 2.500  validation 2.750",
-        "lora s0  train 200/200  loss 2.500  validation 2.750",
+        "lora s0  train 100/200  loss 2.500",
+        "lora s0  train 150/200  loss 2.500",
+        "lora s0  train 200/200  loss 2.500",
+        "lora s0  validate  validation loss 3.000",
         "lora s0  generate",
         "lora s0  done  rougeL 0.310  took 3.3 min",
     ]

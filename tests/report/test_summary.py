@@ -113,7 +113,8 @@ def test_lower_is_better_turns_the_ranking_and_not_the_sign(tmp_path: Path) -> N
     assert group.best is not None and group.best.arm == "full"
     found = group.difference(group.best)
     assert found is not None and found.difference < 0 and found.better is True
-    assert group.lead is not None and group.lead.other == "lora" and group.lead.better is True
+    lora = arm(group, "lora").against_best
+    assert lora is not None and lora.other == "full" and lora.difference > 0 and lora.better is False
     assert group.measures[0] == "nll"
 
 

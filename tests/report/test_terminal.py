@@ -120,7 +120,8 @@ def test_all_that_decides_fits_100_columns(grown: Store) -> None:
     text = printed(grown)
     titles = ["arm", "rougeL", "difference", "outcome", "trained", "forgets", "time"]
     assert line(text, "arm").split() == titles
-    assert line(text, "full  ").split()[-5:] == ["better", "5.8M", "10%", "66", "s"]
+    assert line(text, "full  ").split()[-5:] == ["better", "5.8M", "+0.202", "66", "s"]
+    assert "forgets: the worst loss that is shown on a retention task, in bits/byte" in " ".join(text.split())
     assert line(text, "zero_shot").split()[-2] == "nothing"
     assert "control" in line(text, "full from random") and text.index("full from random") < text.index("lead-3 ")
 

@@ -33,6 +33,7 @@ E MS_seed / E MS_residual from 1, no effect of seeds, to 200; E MS_item / E MS_r
     5       93.1-96.8%                       0.3-1.2%               1.04 to 1.25 x
 
 Two seeds cannot do better: an interval that covers 95% whatever the seeds do is wider still where they do nothing.
+One item (or one cluster) says nothing of other items, however many seeds it was scored with: nothing is told of it.
 99% intervals are what Holm's first step over five comparisons rests on. p is the alpha at which the interval ends at
 zero.
 """
@@ -57,7 +58,7 @@ class Variation:
     Attributes:
         seeds, items: how many there were; where the items come in clusters, `items` counts clusters.
         seed, item, residual: the mean squares. With one seed `seed` and `residual` are 0 (they cannot be told), with
-            one item `item` and `residual`.
+            one item `item` and `residual`, and then nothing is known of the mean.
     """
 
     seeds: int
@@ -68,30 +69,31 @@ class Variation:
 
     @property
     def known(self) -> bool:
-        """Whether there is anything to tell a variance from: more than one score."""
-        return self.seeds * self.items > 1
+        """Whether there is anything to tell a variance over items from: more than one item."""
+        return self.items > 1
 
     def half_width(self, alpha: float = 0.05) -> float:
-        """Half the interval of confidence 1 - alpha; nan for a single score."""
+        """Half the interval of confidence 1 - alpha; nan for a single item."""
         if not self.known:
             return math.nan
         seed, item = self._parts(alpha)
-        return math.sqrt(_t(self.seeds - 1, alpha) ** 2 * seed + _t(self.items - 1, alpha) ** 2 * item)
+        # Not the root of a sum of squares: at the smallest alpha t with one degree of freedom has no square.
+        return math.hypot(_t(self.seeds - 1, alpha) * math.sqrt(seed), _t(self.items - 1, alpha) * math.sqrt(item))
 
     def standard_error(self, alpha: float = 0.05) -> float:
-        """The standard error that the interval of confidence 1 - alpha rests on; nan for a single score."""
+        """The standard error that the interval of confidence 1 - alpha rests on; nan for a single item."""
         return math.sqrt(sum(self._parts(alpha))) if self.known else math.nan
 
     def freedom(self, alpha: float = 0.05) -> float:
-        """The degrees of freedom with which t times the standard error is `half_width`; nan for a single score."""
+        """The degrees of freedom with which t times the standard error is `half_width`; nan for a single item."""
         from scipy.special import stdtridf
 
         if not self.known:
             return math.nan
-        ends = [count - 1 for count in (self.seeds, self.items) if count > 1]
+        ends = (self.seeds - 1, self.items - 1)
         error = self.standard_error(alpha)
-        if len(ends) == 1 or error == 0:
-            return float(ends[-1])
+        if self.seeds == 1 or error == 0:
+            return float(self.items - 1)
         freedom = float(stdtridf(1 - alpha / 2, self.half_width(alpha) / error))
         return min(max(freedom, min(ends)), max(ends))
 
@@ -123,7 +125,7 @@ class Variation:
         """What another number of seeds and items would give, were the variances of the effects as estimated here.
 
         A variance that comes out below zero is taken as zero. From one seed only other numbers of items can be
-        planned (with that one seed), from one item only other numbers of seeds.
+        planned (with that one seed), from one item nothing.
         """
         if self.seeds == 1 or self.items == 1:
             return replace(self, seeds=seeds, items=items)
@@ -146,6 +148,7 @@ def variation(scores: Scores) -> Variation:
     seeds, items = scores.shape
     if scores.size == 0:
         return Variation(0, 0, math.nan, math.nan, math.nan)
+    scores = scores - scores[0, 0]  # what is the same everywhere then varies by nothing at all, not by rounding
     mean = scores.mean()
     seed, item = scores.mean(axis=1) - mean, scores.mean(axis=0) - mean
     residual = scores - mean - seed[:, None] - item[None, :]

@@ -1,6 +1,9 @@
 """How much is lost of what was learned before: backward transfer and average forgetting.
 
-Both read the matrix R of scores: R[i, j] is the score on task j after learning tasks 0 .. i, higher being better.
+Both read the matrix R of scores: R[i, j] is the score on task j after learning tasks 0 .. i, higher being better. They
+are for tasks learned one after another. The report's forgetting (a retention task before and after one training) is the
+case of two tasks, the first being what the base already could: its change is then the backward transfer, and the
+average forgetting with the other sign.
 """
 
 from __future__ import annotations

@@ -13,6 +13,11 @@
   (`exact_tests.py`). Seeds that all say the same count as one. So an interval may exclude zero by a hair where an exact
   p is above alpha, or the other way round: McNemar's p is conservative, since counts are discrete, and the t interval
   is approximate for few or binary scores. `outcome` therefore calls an arm better only where both agree.
+- One item (or one cluster), in however many seeds, says nothing of new items: no interval and no p.
+- A mean of scores of 0 and 1 has Wilson's interval where there is one seed and no clusters, and where nothing varies
+  (over clusters, where there are any). Other intervals of such means are cut at 0 and 1. Differences are not cut.
+- What a margin is held against are `margin_low` and `margin_high`, a little outside the interval: a study that saw few
+  losses, or none, has too small a variance to say that there are none (`wilson.py`).
 - `holm` corrects over the declared family of comparisons; the intervals are not widened by it.
 - `smallest_visible` and `seeds_or_items_needed` say what a study could have seen, and what would settle it.
 
@@ -24,15 +29,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from luthier.core.crossed_effects import Scores, Variation, cluster_numbers, cluster_scores, variation
+from luthier.core.crossed_effects import Scores, Variation, variation
 from luthier.core.exact_tests import mcnemar, sign_flip
+from luthier.core.units import as_units, complete_scores, differences, is_binary, largest_difference
 from luthier.core.visible import Needed, needed, visible
+from luthier.core.wilson import items_to_rule_out, rare_bounds, wilson
 
 FEW_UNITS = 30
 """Items (or clusters) from which the t test stands in for the permutation test; the customary figure."""
@@ -44,8 +51,8 @@ Outcome = Literal["better", "worse", "not worse", "undecided"]
 class Interval:
     """A mean with its confidence interval.
 
-    `n` counts the items that it rests on. `low` and `high` are nan where there is but one score, and `mean` too where
-    there is none.
+    `n` counts the items that it rests on. `low` and `high` are nan where there is but one item (or one cluster), and
+    `mean` too where there is none.
     """
 
     mean: float
@@ -58,13 +65,18 @@ class Interval:
 class Difference:
     """The mean of a - b with its confidence interval and the two-sided p of "no difference".
 
-    What cannot be told (fewer than two scores) is nan.
+    What cannot be told (fewer than two items, or clusters) is nan.
 
     Attributes:
         n: the items that were paired.
         test: what gave p: "t over seeds and items", "exact McNemar", ...; "none" where p is nan.
         standard_error, freedom: the interval is difference +- t(freedom) x standard_error.
         variation: how the differences vary, for `smallest_visible` and `seeds_or_items_needed`.
+        margin_low, margin_high: the bounds that `outcome` holds against the margin (`wilson.py`): `low` and `high` or
+            somewhat outside; None stands for `low` and `high`, nan for untold.
+        largest: the most that one item was taken to differ by in them: 1 for scores of 0 and 1, else the farthest that
+            was seen from the mean difference. Where the differences do not vary it is 1 if all scores lie within 0 to
+            1, else the range of the scores; nan where these do not vary either.
     """
 
     difference: float
@@ -76,6 +88,9 @@ class Difference:
     standard_error: float = math.nan
     freedom: float = math.nan
     variation: Variation | None = None
+    margin_low: float | None = None
+    margin_high: float | None = None
+    largest: float = math.nan
 
 
 def mean_interval(scores: Scores, confidence: float = 0.95, clusters: Sequence[str | None] | None = None) -> Interval:
@@ -91,10 +106,16 @@ def mean_interval(scores: Scores, confidence: float = 0.95, clusters: Sequence[s
     Raises:
         ValueError: the scores are not two-dimensional, or the clusters are not one per item.
     """
-    complete, numbers = _complete(scores, clusters)
+    complete, numbers = complete_scores(scores, clusters)
+    found = variation(as_units(complete, numbers, scores))
     mean = float(complete.mean()) if complete.size else math.nan
-    half = _variation(complete, numbers).half_width(1 - confidence)
-    return Interval(mean, mean - half, mean + half, n=complete.shape[1])
+    half = found.half_width(1 - confidence)
+    low, high = mean - half, mean + half
+    if is_binary(complete) and found.known:
+        if half == 0 or (found.seeds == 1 and numbers is None):
+            low, high = wilson(mean, found.items, 1 - confidence)
+        low, high = max(0.0, low), min(1.0, high)
+    return Interval(mean, low, high, n=complete.shape[1])
 
 
 def paired_difference(
@@ -115,16 +136,28 @@ def paired_difference(
     seeds = {a.shape[0], b.shape[0]} - {1}
     if a.ndim != 2 or b.ndim != 2 or a.shape[1] != b.shape[1] or len(seeds) > 1:
         raise ValueError(f"scores of shapes {a.shape} and {b.shape} cannot be paired")
-    complete, numbers = _complete(a - b, clusters)
-    if len(complete) > 1 and (complete == complete[0]).all():
-        complete = complete[:1]
-    found = _variation(complete, numbers)
+    complete, numbers = complete_scores(differences(a, b), clusters)
+    units = as_units(complete, numbers, a, b)
+    found = variation(units)
     mean = float(complete.mean()) if complete.size else math.nan
-    binary = all(bool(np.isin(arm[~np.isnan(arm)], (0, 1)).all()) for arm in (a, b))
-    p, test = _test(found, complete, numbers, binary)
+    p, test = _test(found, complete, numbers, is_binary(a, b))
     alpha = 1 - confidence
-    half, error, freedom = found.half_width(alpha), found.standard_error(alpha), found.freedom(alpha)
-    return Difference(mean, mean - half, mean + half, p, complete.shape[1], test, error, freedom, found)
+    half, largest = found.half_width(alpha), largest_difference(units, a, b)
+    margin_low, margin_high = rare_bounds(units.mean(axis=0), half, largest, alpha) if found.known else (math.nan,) * 2
+    return Difference(
+        difference=mean,
+        low=mean - half,
+        high=mean + half,
+        p=p,
+        n=complete.shape[1],
+        test=test,
+        standard_error=found.standard_error(alpha),
+        freedom=found.freedom(alpha),
+        variation=found,
+        margin_low=margin_low,
+        margin_high=margin_high,
+        largest=largest,
+    )
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
@@ -154,9 +187,11 @@ def outcome(
     """What the difference of arm a from arm b says of a.
 
     - `better`: the whole interval is on the good side of zero, and p is at most alpha;
-    - `not worse`: the interval's bad end is less than the margin away from zero: what a may be worse by does not
-      matter. Non-inferiority, at a one-sided level of half the interval's (Schuirmann 1987, Journal of Pharmacokinetics
-      and Biopharmaceutics 15; Piaggio et al. 2012, JAMA 308, who keep to the interval without a correction, as here);
+    - `not worse`: the bad end (`margin_low`, or `margin_high` for a loss) is less than the margin away from zero: what
+      a may be worse by does not matter. Non-inferiority, at a one-sided level of half the interval's (Schuirmann 1987,
+      Journal of Pharmacokinetics and Biopharmaceutics 15; Piaggio et al. 2012, JAMA 308, who keep to the interval
+      without a correction for many comparisons, as here). Where not one item disagrees it takes 3.84 / margin items
+      (384 for .01) of scores from 0 to 1;
     - `worse`: the whole interval is on the bad side, and p is at most alpha. An interval that lies on the bad side but
       within the margin is `not worse`: the difference is there, and too small to matter;
     - `undecided`: none of these, or nothing could be told.
@@ -169,10 +204,13 @@ def outcome(
         alpha: 0.05 by custom.
     """
     low, high = (-difference.high, -difference.low) if lower_is_better else (difference.low, difference.high)
+    bad_end = difference.margin_low
+    if lower_is_better:
+        bad_end = None if difference.margin_high is None else -difference.margin_high
     p = difference.p if p_holm is None else p_holm
     if low > 0 and p <= alpha:
         return "better"
-    if low > -margin:
+    if (low if bad_end is None else bad_end) > -margin:
         return "not worse"
     if high < 0 and p <= alpha:
         return "worse"
@@ -195,7 +233,7 @@ def smallest_visible(difference: Difference, power: float = 0.8, alpha: float = 
         comparisons: how many the family has; alpha is divided by it, as in Holm's first step.
 
     Returns:
-        A difference above zero, in units of the measure; 0 where nothing varies, nan where nothing could be told.
+        A difference above zero, in units of the measure; nan where nothing could be told: where nothing varies, too.
     """
     return visible(difference.variation, power, alpha / comparisons) if difference.variation else math.nan
 
@@ -212,6 +250,8 @@ def seeds_or_items_needed(
     Returns:
         The least numbers, perhaps fewer than at present; None where no number would do, since what the other varies by
         is too much, and for seeds where one seed says nothing about them. Where the items come in clusters, clusters.
+        Never fewer items than rule out a loss of `size` without one disagreement (`wilson.py`); where nothing varied,
+        these.
 
     Raises:
         ValueError: the size is not above zero.
@@ -220,7 +260,10 @@ def seeds_or_items_needed(
         raise ValueError(f"a difference of {size} to find: give one above zero")
     if difference.variation is None:
         return Needed(items=None, seeds=None)
-    return needed(difference.variation, size, power, alpha / comparisons)
+    need = needed(difference.variation, size, power, alpha / comparisons)
+    if math.isnan(difference.largest) or (need.items is None and difference.standard_error > 0):
+        return need
+    return replace(need, items=max(need.items or 0, items_to_rule_out(size, difference.largest, alpha)))
 
 
 def _test(found: Variation, complete: Scores, numbers: NDArray[np.intp] | None, binary: bool) -> tuple[float, str]:
@@ -233,25 +276,5 @@ def _test(found: Variation, complete: Scores, numbers: NDArray[np.intp] | None, 
     if found.seeds == 1 and found.items < FEW_UNITS:
         sums = complete[0] if numbers is None else complete[0] @ np.eye(found.items)[numbers]
         return sign_flip(sums), f"sign-flip permutation over {units}"
-    over = [name for name, count in (("seeds", found.seeds), (units, found.items)) if count > 1]
-    return found.p(float(complete.mean())), f"t over {' and '.join(over)}"
-
-
-def _variation(complete: Scores, numbers: NDArray[np.intp] | None) -> Variation:
-    return variation(complete if numbers is None else cluster_scores(complete, numbers))
-
-
-def _complete(scores: Scores, clusters: Sequence[str | None] | None) -> tuple[Scores, NDArray[np.intp] | None]:
-    """The seeds that have scores and, of those, the items scored in every seed; and these items' clusters, if any."""
-    if scores.ndim != 2:
-        raise ValueError(f"scores of shape {scores.shape}: give (seeds, items)")
-    if clusters is not None and len(clusters) != scores.shape[1]:
-        raise ValueError(f"{len(clusters)} clusters for {scores.shape[1]} items")
-    scored = ~np.isnan(scores)
-    seeds = scored.any(axis=1)
-    items = scored[seeds].all(axis=0) if seeds.any() else np.zeros(scores.shape[1], dtype=bool)
-    complete = scores[seeds][:, items]
-    if clusters is None or complete.size == 0:
-        return complete, None
-    numbers = cluster_numbers([clusters[int(at)] for at in np.flatnonzero(items)])
-    return complete, None if numbers.max() + 1 == len(numbers) else numbers
+    over = units if found.seeds == 1 else f"seeds and {units}"
+    return found.p(float(complete.mean())), f"t over {over}"

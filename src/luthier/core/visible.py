@@ -32,18 +32,18 @@ class Needed:
 
 
 def visible(variation: Variation, power: float, alpha: float) -> float:
-    """The d of the module's docstring; 0 where nothing varies, nan for a single score."""
+    """The d of the module's docstring; nan (untold) where nothing varied, and for a single item."""
     from scipy.special import nctdtrinc, stdtrit
 
     error = variation.standard_error(alpha)
     if math.isnan(error) or error == 0:
-        return error
+        return math.nan
     freedom = variation.freedom(alpha)
     return error * float(nctdtrinc(freedom, 1 - power, -stdtrit(freedom, alpha / 2)))
 
 
 def needed(variation: Variation, size: float, power: float, alpha: float) -> Needed:
-    """The least number of items, and of seeds, at which `visible` is at most `size`."""
+    """The least number of items, and of seeds, at which `visible` is at most `size`; None too where it is untold."""
 
     def with_items(items: int) -> bool:
         return visible(variation.planned(variation.seeds, items), power, alpha) <= size

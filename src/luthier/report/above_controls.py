@@ -54,7 +54,6 @@ def _above(paired: Paired, control: str, kind: ControlKind, measure: str, terms:
     difference = difference_of(paired, terms)
     lower = measure in terms.lower_is_better
     ours, theirs = float(paired.ours.mean()), float(paired.theirs.mean())
-    better, worse = (theirs, ours) if lower else (ours, theirs)
     return AboveControl(
         control=control,
         kind=kind,
@@ -65,23 +64,26 @@ def _above(paired: Paired, control: str, kind: ControlKind, measure: str, terms:
         low=told(difference.low),
         high=told(difference.high),
         above=told_apart(difference, lower),
-        share=worse / better if better > 0 and worse >= 0 else None,
+        share=theirs / ours if not lower and ours > 0 and theirs >= 0 else None,
     )
 
 
 def flags(arms: Sequence[ArmSummary], measures: Sequence[str], terms: Terms) -> tuple[Flag, ...]:
-    """The measures that a control nearly reaches, at most one flag each: the strongest control that does."""
+    """The measures that a control nearly reaches, one flag each: the strongest control that does.
+
+    The primary measure has a second one where the wrong references nearly reach it too: what the form alone earns is
+    the measure's own fault, whatever another control has.
+    """
     contenders = [arm for arm in arms if arm.contender]
     found = []
     for measure in measures:
         ranked = rank(contenders, measure, measure in terms.lower_is_better)
         if not ranked or is_side(measure):
             continue
-        for one in ranked[0].above_control.get(measure, ()):
-            why = _why(one, terms)
-            if why:
-                found.append(Flag(measure, ranked[0].arm, one, why, _words(ranked[0].arm, one)))
-                break
+        best = ranked[0]
+        near = [(one, why) for one in best.above_control.get(measure, ()) if (why := _why(one, terms))]
+        also = [pair for pair in near[1:] if pair[0].kind == "wrong reference" and measure == terms.primary]
+        found += [Flag(measure, best.arm, one, why, _words(best.arm, one, why, terms)) for one, why in near[:1] + also]
     return tuple(found)
 
 
@@ -92,21 +94,22 @@ def _why(one: AboveControl, terms: Terms) -> Literal["not above", "share"] | Non
     return "share" if one.share is not None and one.share >= NEARLY else None
 
 
-def _words(arm: str, one: AboveControl) -> str:
+def _words(arm: str, one: AboveControl, why: Literal["not above", "share"], terms: Terms) -> str:
     ours, theirs = formats.score(one.arm_mean), formats.score(one.control_mean)
     match one.kind:
         case "baseline":
-            return (
-                f"{one.measure}: {one.control}, which asks no model, has {theirs} where {arm} has {ours}: "
-                "this measure hardly tells an answer from none."
-            )
+            met = f"{one.control}, which asks no model, has {theirs} where {arm} has {ours}"
+            follows = "this measure hardly tells an answer from none"
         case "wrong reference":
-            return (
-                f"{one.measure}: scored against the wrong references, {arm} still has {theirs} of its {ours}: "
-                "this measure rewards the form more than what is said."
-            )
+            met = f"scored against the wrong references, {arm} still has {theirs} of its {ours}"
+            follows = "this measure rewards the form more than what is said"
         case "random weights":
-            return (
-                f"{one.measure}: {one.control} has {theirs} where {arm} has {ours}: "
-                "on this measure pretraining has earned next to nothing."
-            )
+            met = f"{one.control} has {theirs} where {arm} has {ours}"
+            follows = "on this measure pretraining has earned little"
+    if why == "not above":
+        by = f" by the margin, {terms.margin:g}" if one.measure == terms.primary and terms.margin else ""
+        shown = f"{arm} is not shown to be above it{by}"
+        # The share is of the same texts twice: it says something of the measure whatever the interval is.
+        both = one.kind == "wrong reference" and one.share is not None and one.share >= NEARLY
+        follows = f"{follows}, and {shown}" if both else shown
+    return f"{one.measure}: {met}: {follows}."

@@ -5,14 +5,24 @@ Which arm, how sure, what it costs, what is lost, what next: `verdict.py` says t
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from luthier.report import formats
-from luthier.report.comparing import cost_order
-from luthier.report.findings import ArmSummary, Comparison, Forgotten, Group, rank
+from luthier.report.comparing import cost_order, holds
+from luthier.report.findings import ArmSummary, Comparison, Forgotten, Group
 from luthier.report.forgetting import worst
-from luthier.report.verdict import SEEDS_FOR_A_RANKING, few_seeds, recommends, taken
+from luthier.report.formats import counted
+from luthier.report.standing import (
+    SEEDS_FOR_A_RANKING,
+    Standing,
+    alone,
+    few_seeds,
+    fewest_seeds,
+    rivals,
+    standing,
+    taken,
+    to_beat,
+)
 
 
 @dataclass(frozen=True)
@@ -31,10 +41,12 @@ def headline(group: Group) -> str:
         return f"No arm was scored on {group.primary}."
     if group.beaten:
         return f"No arm is of use yet: {group.beaten[0].arm}, which asks no model, beats them all."
-    if rivals := _rivals(group):
-        return f"No arm is shown to be of use: {rivals[0]}, which asks no model, may do as well."
+    if level := rivals(group):
+        return f"No arm is shown to be of use: {level[0].arm}, which asks no model, may do as well."
     if few_seeds(group):
         return f"Too few seeds for a ranking; so far {best.arm} scores best."
+    if alone(group):
+        return f"No ranking: no other arm can be compared with {best.arm}, which scores best so far."
     if group.cheapest is None or group.cheapest.arm == best.arm:
         cheaper = group.margin and any(cost_order(arm) < cost_order(best) for arm in group.contenders if arm.finished)
         return f"Take {best.arm}: it scores best" + (
@@ -43,78 +55,65 @@ def headline(group: Group) -> str:
     return f"Take {group.cheapest.arm}: it is cheaper than {best.arm}, and not worse by {group.margin:g}."
 
 
-def _rivals(group: Group) -> list[str]:
-    """The trivial baselines that the best arm is not shown to be better than, best first."""
-    best, lower = group.best, group.primary in group.lower_is_better
-    found = {} if best is None else best.against
-    level = [arm for arm in group.baselines if (one := found.get(arm.arm, {}).get(group.primary)) and not one.better]
-    return [arm.arm for arm in rank(level, group.primary, lower)]
-
-
-def recommended(group: Group) -> ArmSummary | None:
-    """The arm that the study says to take; None where it claims no ranking, or a trivial baseline may do as well."""
-    return group.cheapest if recommends(group) else None
-
-
 def answers(group: Group) -> tuple[Answered, ...]:
     """The five; none where no arm was scored."""
-    arm = taken(group)
-    if arm is None:
+    arm, found = taken(group), standing(group)
+    if arm is None or found is None:
         return ()
-    return (_which(group, arm), _sure(group, arm), _price(arm), _lost(group, arm), _next(group))
-
-
-def overall(groups: Sequence[Group]) -> str:
-    """Several places in one line: which arm is the one to take, and in how many of them."""
-    named = [arm.arm for group in groups if (arm := recommended(group))]
-    if not named:
-        return f"{len(groups)} comparisons, and none says which arm to take."
-    counts = sorted({name: named.count(name) for name in named}.items(), key=lambda entry: -entry[1])
-    first, *others = [f"{name} in {count}" for name, count in counts]
-    rest = f", {', '.join(others)}" if others else ""
-    undecided = len(groups) - len(named)
-    open_ones = f"; {undecided} {'claims' if undecided == 1 else 'claim'} no ranking" if undecided else ""
-    return f"Of {len(groups)} comparisons, take {first}{rest}{open_ones}."
+    return (_which(group, arm), _sure(group, arm, found), _price(arm), _lost(arm), _next(group, found))
 
 
 def _which(group: Group, arm: ArmSummary) -> Answered:
     mean = f"{group.primary} {formats.estimate(arm.scores[group.primary])}"
     best = group.best
-    if rivals := _rivals(group):
-        more = f"{arm.arm} scores best of the arms ({mean}), but may do no better than {', '.join(rivals)}"
-        return Answered("Which arm?", "none yet", more)
+    if level := rivals(group):
+        names = ", ".join(one.arm for one in level)
+        return Answered(
+            "Which arm?", "none yet", f"{arm.arm} scores best of the arms ({mean}), but may not beat {names}"
+        )
     if best is None or best.arm == arm.arm:
-        short = f"{arm.arm}, so far" if few_seeds(group) else arm.arm
+        short = f"{arm.arm}, so far" if few_seeds(group) or alone(group) else arm.arm
         return Answered("Which arm?", short, f"{mean}, the best")
     more = f"{mean}; cheaper than {best.arm} ({formats.score(best.scores[group.primary].mean)}), and not worse by "
     return Answered("Which arm?", arm.arm, f"{more}{group.margin:g}")
 
 
-def _sure(group: Group, arm: ArmSummary) -> Answered:
-    found = group.difference(arm)
-    resting = [f"{arm.scores[group.primary].n} examples"]
-    seeds = len(arm.seeds)
+def _sure(group: Group, arm: ArmSummary, found: Standing) -> Answered:
+    """How far the scores carry: what a control reaches of them, the reference, the other arms."""
+    difference = group.difference(arm)
+    ground = counted(arm.scores[group.primary].n, "example")
     if not arm.same_for_all_seeds:
-        resting.append(f"{seeds} seed{'' if seeds == 1 else 's'}")
-    said = [formats.comparison(found)] if found else []
-    others = [one for one in group.contenders if group.primary in one.scores and one.arm != arm.arm]
-    tied = [one.arm for one in others if one.tied_with_best]
-    if tied:
-        said.append(f"level with {', '.join(tied)}")
-    elif len(others) > 1:
-        said.append("every other arm is worse")
-    return Answered("How sure?", _outcome(group, arm, found), "; ".join([*said, ", ".join(resting)]))
+        ground += f", {counted(len(arm.seeds), 'seed')}"
+    against = f"{formats.comparison(difference)} against {group.reference}; " if difference else ""
+    flagged = [flag.words for flag in group.flags if flag.measure == group.primary and flag.found.kind != "baseline"]
+    said = [*flagged, f"{against}{ground}."]
+    if few_seeds(group):
+        short = f"{counted(fewest_seeds(group.arms), 'seed')}: no ranking"
+    else:
+        short = _outcome(group, arm, difference, found)
+        said.append(found.brief)
+    return Answered("How sure?", short, " ".join(said).strip())
 
 
-def _outcome(group: Group, arm: ArmSummary, found: Comparison | None) -> str:
-    if arm.arm == group.reference:
-        return "nothing is surely better"
+def _outcome(group: Group, arm: ArmSummary, difference: Comparison | None, found: Standing) -> str:
+    """The arm against the reference; the reference against the best; where it is the best, against the rest."""
+    if arm.arm != group.reference:
+        return _against(difference, group.reference, group.margin)
+    if arm.arm != found.best:
+        return _against(arm.against_best, found.best, group.margin)
+    if found.level:
+        return f"not told apart from {', '.join(found.level)}"
+    return "better than every other arm" if found.worse or found.within else "cannot be told"
+
+
+def _against(found: Comparison | None, other: str, margin: float) -> str:
     if found is None or found.low is None:
         return "cannot be told"
-    if found.better and not found.stands:
-        return f"perhaps better than {group.reference}"
-    word = found.outcome or ("undecided" if found.better is None else "better" if found.better else "worse")
-    return f"undecided against {group.reference}" if word == "undecided" else f"{word} than {group.reference}"
+    if found.better:
+        return f"better than {other}"
+    if found.better is False:
+        return f"worse than {other}, by less than {margin:g}" if holds(found) else f"worse than {other}"
+    return f"not worse than {other} by {margin:g}" if holds(found) and margin else f"undecided against {other}"
 
 
 def _price(arm: ArmSummary) -> Answered:
@@ -133,7 +132,7 @@ def _price(arm: ArmSummary) -> Answered:
     return Answered("What does it cost?", f"{formats.training_time(arm)} of training", "; ".join(parts))
 
 
-def _lost(group: Group, arm: ArmSummary) -> Answered:
+def _lost(arm: ArmSummary) -> Answered:
     question = "What is lost?"
     if not arm.trained:
         return Answered(question, "nothing", "no weight moves, so the base stays as it was")
@@ -142,27 +141,34 @@ def _lost(group: Group, arm: ArmSummary) -> Answered:
         return Answered(question, "not measured", "set forgetting: true, and name tasks under retain")
     others = [one for one in arm.forgetting.values() if one is not found]
     more = "; ".join(map(_before_after, [found, *others]))
+    if found.nothing_to_lose:
+        return Answered(question, "nothing to lose", more)
     if not found.lost:
         return Answered(question, "nothing seen", more)
     return Answered(question, f"{formats.signed(found.difference)} {measure_name(found.measure)}", more)
 
 
 def _before_after(found: Forgotten) -> str:
-    return f"{found.task} {formats.score(found.before)} → {formats.score(found.after)}"
+    floor = " (nothing to lose)" if found.nothing_to_lose else ""
+    return f"{found.task} {formats.score(found.before)} → {formats.score(found.after)}{floor}"
 
 
-def _next(group: Group) -> Answered:
+def _next(group: Group, found: Standing) -> Answered:
     edges = [choice.arm for choice in group.choices if choice.edge]
     steps = [f"Run {SEEDS_FOR_A_RANKING} seeds."] if few_seeds(group) else list(group.settles)
     if edges:
         steps.append(
             f"The choice of {', '.join(dict.fromkeys(edges))} lies at the edge of what was tried: try further."
         )
+    if found.undecided and not steps:
+        steps.append(f"More examples and seeds: {', '.join(found.undecided)} may yet do as well as {found.best}.")
     failed = [arm.arm for arm in group.contenders if arm.status == "failed"]
     if failed:
         steps.append(f"Mend {', '.join(failed)}, which failed.")
-    if rivals := _rivals(group):
-        steps.insert(0, f"More training data, more steps or a stronger model: first an arm must beat {rivals[0]}.")
+    if apart := [name for name, _ in found.untold if name not in failed]:
+        steps.append(f"Score {', '.join(apart)} on the seeds and examples of {found.best}: nothing compares them yet.")
+    if first_of_all := to_beat(group):
+        steps.insert(0, f"{first_of_all[0].upper()}{first_of_all[1:]}")
     first, *others = steps or ["Nothing that more examples or seeds would settle."]
     return Answered("What next?", first, " ".join(others))
 

@@ -18,8 +18,8 @@ class AboveControl:
         difference, low, high: in the measure's own sign, with the 95% interval; the bounds are None where untold.
         above: True where the whole interval lies on the better side of zero, False where it lies on the worse side,
             None where it holds zero.
-        share: what part of the arm's score the control reaches (higher is better: control / arm; lower is better:
-            arm / control); None where a score is not positive.
+        share: what part of the arm's score the control reaches, control / arm; None where lower is better (a loss has
+            no natural whole) and where a score is not positive.
     """
 
     control: str
@@ -43,7 +43,7 @@ class Flag:
         found: that arm against the control.
         words: what follows, in a sentence.
         why: `not above` (the interval of the difference does not leave the margin behind; on measures other than the
-            primary one, zero) or `share` (the control has at least 90% of the score).
+            primary one, zero) or `share` (the control has at least 90% of the score, where higher is better).
     """
 
     measure: str

@@ -15,8 +15,8 @@ class Curve:
         points: (training examples, estimate), the smallest size first; a size without a score is left out.
         trains: whether the arm trains; what trains nothing is the same at every size.
         best: the size with the best mean.
-        enough: the smallest size from which on the arm is not told apart from its best size, or not worse than it by
-            the margin; None where there are fewer than two sizes.
+        enough: the smallest size from which on, up to the best one, the arm is not told apart from its best, or not
+            worse than it by the margin; None where there are fewer than two sizes, or too few seeds to say so.
         words: what follows, in a sentence.
     """
 

@@ -121,14 +121,15 @@ def _plain(data: dict[str, Any], without: str) -> dict[str, Any]:
 
 def _csv(summary: Summary) -> str:
     """One row a run: who, how it went, its mean scores (empty where not scored), its costs."""
-    measures = list(dict.fromkeys(measure for group in summary.groups for measure in group.measures))
+    # What is the same at every size stands in the groups of all of them.
+    runs = {run.name: run for group in summary.groups for arm in group.arms for run in arm.runs}
+    shown = [measure for group in summary.groups for measure in group.measures]
+    measures = dict.fromkeys([*shown, *(measure for run in runs.values() for measure in run.result.scores)])
     named = ["arm", "model", "task", "size", "seed", "status", "baseline", "control_of"]
     named += ["prompting", "method", "objective"]
     file = io.StringIO()
     writer = csv.DictWriter(file, [*named, *measures, *Cost.model_fields, "run", "error"], lineterminator="\n")
     writer.writeheader()
-    # What is the same at every size stands in the groups of all of them.
-    runs = {run.name: run for group in summary.groups for arm in group.arms for run in arm.runs}
     for name, run in runs.items():
         row = {column: getattr(run.result, column) for column in (*named, "error")}
         writer.writerow(row | run.result.scores | run.result.cost.model_dump() | {"run": name})

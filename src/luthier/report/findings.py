@@ -60,8 +60,10 @@ class ArmSummary:
         size: training examples, where the study varies them.
         control_of: the arm that this one repeats from random weights: a control, which never wins.
         by_seed: seed -> the primary measure's mean in that seed's run.
-        against_best: this contender minus the best contender on the primary measure; None for the best itself.
-        tied_with_best: whether it is the best, is not told apart from it, or is not worse by as much as the margin.
+        against_best: this contender minus the best contender on the primary measure, Holm over all of these; None for
+            the best itself, and where they cannot be compared.
+        tied_with_best: whether it is the best, is not told apart from it, or is not worse by as much as the margin;
+            never where they cannot be compared.
         forgetting: retention task -> what was lost; empty where nothing was trained or it was not measured.
         above_control: measure -> the arm against each of its controls, the strongest control first.
         without_leaks: the primary measure without the leaked test examples; None where none leaked.
@@ -118,13 +120,12 @@ class Group:
     Attributes:
         arms: in the study's order; then the random-weights controls, and the trivial baselines last.
         measures: in the order to show; only those that some arm was scored on. The primary one is first.
-        lead: the best arm against the runner-up on the primary measure, where there are two.
         warnings: of its runs.
         size: training examples, where the study varies them.
         margin: the difference in the primary measure that would not matter.
         cheapest: the arm to take: the cheapest that is not worse than the best by as much as the margin (fewest
-            training FLOPs, then fewest trained parameters, then the study's order); None where nothing was scored.
-        flags: measures that a control nearly reaches, the primary one first.
+            training FLOPs, then fewest trained parameters, then the best score); None where nothing was scored.
+        flags: measures that a control nearly reaches, the primary one first; it may have two.
         leakage: of the task; None where it was not looked for.
         choices: the trials of its arms.
         budget_notes: sentences on the trials: how many each arm had, unequal numbers, choices at an edge.
@@ -140,7 +141,6 @@ class Group:
     lower_is_better: frozenset[str]
     reference: str
     arms: tuple[ArmSummary, ...]
-    lead: Comparison | None
     warnings: tuple[Warned, ...] = ()
     size: int | None = None
     margin: float = 0.0

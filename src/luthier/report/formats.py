@@ -78,6 +78,11 @@ def count(value: float) -> str:
     return f"{value:.0f}"
 
 
+def counted(number: int, word: str) -> str:
+    """`1 seed`, `1,600 examples`."""
+    return f"{number:,} {word}{'' if number == 1 else 's'}"
+
+
 def seconds(value: float | None) -> str:
     """`0 s`, `4.2 s`, `48 s`, `3.4 min`, `1.2 h`."""
     if value is None:
@@ -108,19 +113,26 @@ def peak_memory(arm: ArmSummary) -> str:
     return MISSING if arm.baseline or not arm.cost.peak_bytes else size(arm.cost.peak_bytes)
 
 
-def part(value: float) -> str:
-    """`11%`; `<1%` for less than half a hundredth."""
-    return f"{value:.0%}" if value >= 0.005 else "<1%"
+def visible(value: float | None) -> str:
+    """The smallest difference that would have been seen; a dash where it is unknown, or rounds to nothing."""
+    return MISSING if value is None or float(score(value)) == 0 else score(value)
 
 
 def forgets(arm: ArmSummary) -> str:
-    """The worst loss among the retention tasks as a part of what the base had, or that none was seen."""
+    """The worst loss that is shown on a retention task (`+0.410 bits/byte`), or that none was seen."""
     if not arm.trained:
         return "nothing" if arm.finished else MISSING
     found = worst(arm.forgetting)
     if found is None:
         return MISSING
-    return part(found.share) if found.lost else "none seen"
+    if found.nothing_to_lose:
+        return "nothing to lose"
+    return f"{signed(found.difference)} {unit(found.measure)}" if found.lost else "none seen"
+
+
+def unit(measure: str) -> str:
+    """A measure's name behind a number: `bits/byte`."""
+    return measure.replace("_per_", "/").replace("_", " ")
 
 
 def broken(name: str, room: int) -> list[str]:

@@ -109,7 +109,8 @@ class LiveTable:
         told = self._told.get(event.run)
         quarter = 4 * event.step // event.total if event.phase == "train" and event.total else 0
         again = event.phase == "load" and told is not None  # a second look at the weights is no news
-        if event.phase in ("validate", "score") or again or told == (event.phase, quarter):
+        last = event.phase == "validate" and event.step == event.total  # the loss of the weights that are kept
+        if (event.phase in ("validate", "score") and not last) or again or told == (event.phase, quarter):
             return
         self._told[event.run] = (event.phase, quarter)
         line = f"{self._labels.get(event.run, event.run)}  {self._happened(track, event)}  ({self._left()})"
@@ -119,9 +120,9 @@ class LiveTable:
     def _happened(self, track: Track, event: Progress) -> str:
         phase = "kept" if event.phase == "done" and track.started is None else event.phase
         parts = [f"{phase} {event.step}/{event.total}" if phase == "train" and event.total else phase]
-        if event.phase == "train":
-            known = (("loss", self._losses), ("validation", self._validation))
-            parts += [f"{name} {formats.score(kept[track.name])}" for name, kept in known if track.name in kept]
+        shown = {"train": ("loss", self._losses), "validate": ("validation loss", self._validation)}.get(event.phase)
+        if shown and track.name in shown[1]:
+            parts.append(f"{shown[0]} {formats.score(shown[1][track.name])}")
         if event.phase == "done" and track.name in self._scores:
             parts.append(f"{self._primary} {formats.score(self._scores[track.name])}")
         if event.phase in _ENDS and track.started is not None:

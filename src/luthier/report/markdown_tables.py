@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from luthier.report import formats
 from luthier.report.findings import ArmSummary, Group, LearningCurves, Summary
 from luthier.report.overview import overview, tie_mark
+from luthier.report.standing import intervals_over
 
 _SHOWN_MEASURES = 4
 
@@ -45,9 +46,9 @@ def arms_table(group: Group) -> Table:
     rows = [_arm_row(group, arm, measures) for arm in group.arms]
     within = f", or within {formats.score(group.margin)} of it" if group.margin else ""
     note = (
-        f"In brackets: 95% intervals over seeds and test examples; = is tied with the best: not told apart from it"
+        f"In brackets: 95% intervals {intervals_over([group])}; = is tied with the best: not told apart from it"
         f"{within}. Differences are to {group.reference}. Could be seen: the smallest difference that this study "
-        "finds in 4 of 5 cases. Forgets: the worst retention task, as a part of what the base had."
+        "finds in 4 of 5 cases. Forgets: the worst loss that is shown on a retention task."
     )
     lower = [measure for measure in measures if measure in group.lower_is_better]
     note += f" Lower is better: {', '.join(lower)}." if lower else ""
@@ -67,7 +68,7 @@ def _arm_row(group: Group, arm: ArmSummary, measures: list[str]) -> list[str]:
         "reference" if arm.arm == group.reference else formats.comparison(found),
         formats.p_value(found.p_holm if found else None),
         (found.outcome if found and arm.contender else None) or formats.MISSING,
-        formats.score(visible),
+        formats.visible(visible),
         formats.count(arm.cost.trainable_parameters) if arm.finished else formats.MISSING,
         formats.forgets(arm) if arm.contender else formats.MISSING,
         formats.training_time(arm),
@@ -99,7 +100,8 @@ def forgetting_table(group: Group) -> Table | None:
             formats.score(found.before),
             formats.score(found.after),
             formats.change(found.difference, found.low, found.high),
-            {True: "lost", False: "gained", None: "not told apart"}[found.lost],
+            {True: "lost", False: "gained", None: "not told apart"}[found.lost]
+            + (", nothing to lose" if found.nothing_to_lose else ""),
         ]
         for arm in group.arms
         for found in arm.forgetting.values()
@@ -169,6 +171,7 @@ def leaks_table(group: Group) -> Table | None:
         for arm in group.arms
         if arm.without_leaks is not None and group.primary in arm.scores
     ]
-    note = f"{group.primary} with the leaked test examples, and without: {'; '.join(scored)}." if scored else ""
+    note = "Compared with the largest training set. " if group.size is not None else ""
+    note += f"{group.primary} with the leaked test examples, and without: {'; '.join(scored)}." if scored else ""
     titles = ["split", "example", "where", "training example", "where it stands", "similarity"]
     return Table("Leaked rows", titles, rows, note)

@@ -58,10 +58,10 @@ class Comparison:
     Attributes:
         other: the arm compared with.
         low, high, p: the 95% interval, and the p of "no difference"; None where a single score leaves it untold.
-        p_holm: after Holm's correction over the declared family (each arm against the reference on the primary
-            measure); None outside that family.
+        p_holm: after Holm's correction over its family: each contender against the reference, or against the best, on
+            the primary measure; None outside of both.
         better: True where the whole interval lies on the better side of zero, False where it lies on the worse side,
-            None where it holds zero or p is above 0.05: not told apart.
+            None where it holds zero or p (`p_holm`, where there is one) is above 0.05: not told apart.
         outcome: with the study's margin, after Holm's correction where there is one; None on other measures than the
             primary one (the margin is in its units), and where there is no interval.
         smallest_visible: the smallest true difference that this comparison would have found in 80% of studies like
@@ -83,6 +83,6 @@ class Comparison:
     found: Difference | None = None
 
     @property
-    def stands(self) -> bool:
-        """Whether the interval leaves zero out and Holm's correction, where there is one, does not take that back."""
-        return self.better is not None and (self.p_holm is None or self.p_holm <= 0.05)
+    def may_be_chance(self) -> bool:
+        """Whether the interval leaves zero out, and p (after Holm, where there is a family) takes that back."""
+        return self.better is None and self.low is not None and self.high is not None and not self.low <= 0 <= self.high

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from luthier.core.crossed_effects import Scores
-from luthier.core.statistics import Difference, mean_interval, paired_difference
+from luthier.core.statistics import Difference, mean_interval, outcome, paired_difference
 from luthier.report.measured import Estimate
 
 Column = Mapping[str, float]
@@ -66,7 +66,7 @@ def as_array(columns: Sequence[Column], items: Sequence[str]) -> Scores:
 
 def told(value: float) -> float | None:
     """None for what the statistics could not tell."""
-    return None if math.isnan(value) else float(value)
+    return float(value) if math.isfinite(value) else None
 
 
 def difference_of(paired: Paired, terms: Terms) -> Difference:
@@ -74,11 +74,14 @@ def difference_of(paired: Paired, terms: Terms) -> Difference:
     return paired_difference(paired.ours, paired.theirs, clusters=_clusters(paired.items, terms))
 
 
-def told_apart(found: Difference, lower_is_better: bool) -> bool | None:
-    """True for better, False for worse, None for not told apart: both the interval and p must leave zero out."""
-    if not (found.low > 0 or found.high < 0) or not found.p <= ALPHA:
-        return None
-    return (found.low > 0) != lower_is_better
+def told_apart(found: Difference, lower_is_better: bool, p_holm: float | None = None) -> bool | None:
+    """True for better, False for worse, None for not told apart: both the interval and p must leave zero out.
+
+    Args:
+        p_holm: p after Holm's correction, where the difference is one of a family; its own p otherwise.
+    """
+    said = outcome(found, 0.0, lower_is_better=lower_is_better, p_holm=p_holm, alpha=ALPHA)
+    return {"better": True, "worse": False}.get(said)
 
 
 def estimate_of(columns: Sequence[Column], terms: Terms) -> Estimate | None:

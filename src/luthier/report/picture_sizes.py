@@ -22,7 +22,7 @@ def learning_curve(found: LearningCurves, group: Group) -> Picture:
 
     Args:
         found: the curves of one task and model.
-        group: one of its groups, for the arms' colours.
+        group: with the arms of all its sizes, for their colours.
     """
     drawn = looks(group)
     curves = [curve for curve in found.curves if curve.points]

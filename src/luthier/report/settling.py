@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from luthier.core.statistics import seeds_or_items_needed
 from luthier.report import formats
 from luthier.report.findings import ArmSummary, rank
-from luthier.report.pairing import Terms
+from luthier.report.measured import Comparison
+from luthier.report.pairing import ALPHA, Terms
 
 
 def settles(arms: Sequence[ArmSummary], terms: Terms) -> tuple[str, ...]:
@@ -17,32 +18,39 @@ def settles(arms: Sequence[ArmSummary], terms: Terms) -> tuple[str, ...]:
     The arms with the better means come first: they may yet be the best.
     """
     ranked = rank([arm for arm in arms if arm.contender], terms.primary, terms.primary in terms.lower_is_better)
-    undecided = [arm for arm in ranked if arm.against_best is not None and arm.against_best.outcome == "undecided"]
-    return tuple(sentence for arm in undecided if (sentence := _settles(arm, ranked[0], terms)))
+    family = [(arm, arm.against_best) for arm in ranked if arm.against_best is not None]
+    undecided = [(arm.arm, found) for arm, found in family if found.outcome == "undecided"]
+    said = (_settles(name, ranked[0].arm, found, len(family), terms) for name, found in undecided)
+    return tuple(sentence for sentence in said if sentence)
 
 
-def _settles(arm: ArmSummary, best: ArmSummary, terms: Terms) -> str:
-    found = arm.against_best
-    assert found is not None
-    size = terms.margin or abs(found.difference)
-    if found.found is None or not size > 0:
+def _settles(name: str, best: str, found: Comparison, family: int, terms: Terms) -> str:
+    """What it takes if the true difference is the one seen.
+
+    An arm is then shown to be worse once that difference is seen (as one of a family), or shown to be not worse by the
+    margin once the rest of the margin is: the easier of the two settles it.
+    """
+    seen = abs(found.difference)
+    worse = seen > terms.margin - seen
+    size = seen if worse else terms.margin - seen
+    if found.found is None or found.found.variation is None or not size > 0:
         return ""
-    need = seeds_or_items_needed(found.found, size)
-    units = "clusters of test examples" if terms.clusters else "test examples"
-    text = f"Undecided between {arm.arm} and {best.arm}: "
-    settle = f"would settle a difference of {formats.score(size)}"
+    need = seeds_or_items_needed(found.found, size, alpha=ALPHA, comparisons=family if worse else 1)
     here = found.found.variation
-    if here is not None and ((need.items or math.inf) <= here.items or (need.seeds or math.inf) <= here.seeds):
-        return (
-            f"{text}the study is large enough to see a difference of {formats.score(size)}; a few more {units} will do."
-        )
+    units = "clusters of test examples" if terms.clusters else "test examples"
+    text = f"Undecided between {name} and {best} ({formats.signed(found.difference)}): "
+    settle = "would settle it, if the true difference is the one seen"
+    if (need.items or math.inf) <= here.items or (need.seeds or math.inf) <= here.seeds:
+        return f"{text}the study is all but large enough; a few more {units} {settle}."
     if need.items and need.seeds:
         return f"{text}about {_rounded(need.items)} {units}, or {need.seeds:,} seeds, {settle}."
     if need.items:
-        return f"{text}about {_rounded(need.items)} {units} {settle}; more seeds alone would not."
+        alone = "; more seeds alone would not" if here.seeds > 1 else ""
+        return f"{text}about {_rounded(need.items)} {units} {settle}{alone}."
     if need.seeds:
-        return f"{text}{need.seeds:,} seeds {settle}; more {units} alone would not."
-    return f"{text}it takes both more seeds and more {units} to settle a difference of {formats.score(size)}."
+        alone = f"; more {units} alone would not" if here.items > 1 else ""
+        return f"{text}{need.seeds:,} seeds {settle}{alone}."
+    return f"{text}it takes both more seeds and more {units}."
 
 
 def _rounded(number: int) -> str:

@@ -18,8 +18,8 @@ from luthier.core.types import Cost, Score
 from luthier.report.above_controls import above_controls, flags
 from luthier.report.again import commands
 from luthier.report.choices import budget_notes, choices
-from luthier.report.comparing import against_best, against_others, cheapest, compare, corrected
-from luthier.report.findings import ArmSummary, Failure, Group, Summary, rank
+from luthier.report.comparing import against_best, against_others, cheapest, corrected
+from luthier.report.findings import ArmSummary, Failure, Group, Summary
 from luthier.report.forgetting import forgotten, retention_tasks
 from luthier.report.gather_warnings import gather_warnings
 from luthier.report.leaks import leakage
@@ -106,7 +106,6 @@ def _group(
     primary, reference = terms.primary, study["reference"]
     arms = corrected([against_others(arm, arms, reference, terms) for arm in arms], reference, terms)
     arms = [replace(arm, above_control=above_controls(arm, arms, terms)) for arm in against_best(arms, terms)]
-    ranked = rank([arm for arm in arms if arm.contender], primary, primary in terms.lower_is_better)
     order = list(dict.fromkeys([primary, *task["measures"], *(name for arm in arms for name in arm.scores)]))
     measures = tuple(name for name in order if name == primary or any(name in arm.scores for arm in arms))
     names = {arm.arm for arm in arms if arm.contender}
@@ -119,7 +118,6 @@ def _group(
         lower_is_better=terms.lower_is_better,
         reference=reference,
         arms=tuple(arms),
-        lead=compare(ranked[0], ranked[1], primary, terms) if len(ranked) > 1 else None,
         warnings=gather_warnings(arms),
         size=size,
         margin=terms.margin,
@@ -171,6 +169,9 @@ def _estimates(runs: Sequence[Run], terms: Terms) -> dict[str, Estimate]:
             estimates[measure] = found
         elif not scored:
             whole = [run.result.scores[measure] for run in runs if measure in run.result.scores]
+            whole = [value for value in whole if math.isfinite(value)]
+            if not whole:
+                continue
             size = max((len(values) for run in runs for values in run.scores.values()), default=0)
             estimates[measure] = Estimate(float(np.mean(whole)), None, None, size)
     return estimates

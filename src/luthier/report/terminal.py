@@ -14,7 +14,8 @@ from luthier.report import formats
 from luthier.report.findings import ArmSummary, Group, Summary
 from luthier.report.live import LiveTable
 from luthier.report.overview import TIE, overview, tie_mark
-from luthier.report.verdict import recommends, verdict_parts
+from luthier.report.standing import intervals_over, recommended
+from luthier.report.verdict import verdict_parts
 
 __all__ = ["LiveTable", "print_table"]
 
@@ -89,14 +90,15 @@ def _primaries(summary: Summary) -> set[str]:
 def _print_group(group: Group, console: Console) -> None:
     columns = _fitting(_columns(group), _savings(group), console.width)
     console.print(_table(group, columns))
-    notes = ["[ ] 95% interval over seeds and examples"]
+    notes = [f"[ ] 95% interval {intervals_over([group])}"]
     if any(_TIE in cell for cell in columns[group.primary]):
         within = f", or within {formats.score(group.margin)} of it" if group.margin else ""
         notes.append(f"= tied with the best: not told apart from it{within}")
     if _AGAINST in columns:
         notes.append(f"{_AGAINST}: the difference to {group.reference}")
     if _FORGETS in columns:
-        notes.append(f"{_FORGETS}: the worst retention task, as a part of what the base had")
+        unit = _forgets(group)[1]
+        notes.append(f"{_FORGETS}: the worst loss that is shown on a retention task{unit}")
     lower = [name for name in columns if name in group.lower_is_better]
     notes += [f"lower is better: {', '.join(lower)}"] if lower else []
     console.print(Text("; ".join(notes), style="dim"))
@@ -121,7 +123,7 @@ def _columns(group: Group) -> Columns:
         columns["outcome"] = outcomes
     columns["trained"] = [_finished(arm, formats.count(arm.cost.trainable_parameters)) for arm in arms]
     if any(arm.forgetting for arm in arms):
-        columns[_FORGETS] = [_finished(arm, formats.forgets(arm)) if arm.contender else "" for arm in arms]
+        columns[_FORGETS] = _forgets(group)[0]
     columns["time"] = [_finished(arm, formats.training_time(arm)) for arm in arms]
     columns["memory"] = [_finished(arm, formats.peak_memory(arm)) for arm in arms]
     columns["runs"] = [f"{len(arm.finished)}/{len(arm.runs)}" for arm in arms]
@@ -179,7 +181,7 @@ def _table(group: Group, columns: Columns) -> Table:
     separated = [arms[-1] for arms in (group.contenders, group.controls) if arms]
     for arm, cells in zip(group.arms, zip(*columns.values(), strict=True), strict=True):
         style = "red" if arm.status == "failed" else "" if arm.contender else "dim"
-        style = "bold" if arm is (group.cheapest if recommends(group) else group.best) else style
+        style = "bold" if arm is (recommended(group) or group.best) else style
         table.add_row(*map(Text, cells), style=style, end_section=arm in separated)
     return table
 
@@ -203,6 +205,16 @@ def _difference(group: Group, arm: ArmSummary) -> str:
 def _outcome(group: Group, arm: ArmSummary) -> str:
     found = group.difference(arm) if arm.contender else None
     return found.outcome or "" if found else ""
+
+
+def _forgets(group: Group) -> tuple[list[str], str]:
+    """A cell for each arm, and the unit where all changes have the same: it is then said once, beneath."""
+    cells = [_finished(arm, formats.forgets(arm)) if arm.contender else "" for arm in group.arms]
+    units = {cell.partition(" ")[2] for cell in cells if cell.startswith(("+", "-"))}
+    if len(units) != 1:
+        return cells, ""
+    unit = f" {units.pop()}"
+    return [cell.removesuffix(unit) for cell in cells], f", in{unit}"
 
 
 def _mean(arm: ArmSummary, measure: str) -> float | None:

@@ -5,13 +5,23 @@ It never claims more than the intervals say.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from luthier.report import formats
 from luthier.report.comparing import cost_order, holds
 from luthier.report.findings import ArmSummary, Group, Summary, rank
 from luthier.report.forgetting import worst
-
-SEEDS_FOR_A_RANKING = 3
-"""Under so many seeds the spread between seeds is not known well enough to rank arms."""
+from luthier.report.formats import counted
+from luthier.report.standing import (
+    SEEDS_FOR_A_RANKING,
+    few_seeds,
+    fewest_seeds,
+    recommended,
+    rivals,
+    standing,
+    taken,
+    to_beat,
+)
 
 
 def verdict(summary: Summary, timed: bool = False) -> str:
@@ -24,20 +34,34 @@ def verdict(summary: Summary, timed: bool = False) -> str:
     parts = verdict_parts(summary, timed)
     if not parts:
         return "No run has finished."
-    opening = [_overall(summary)] if _overall(summary) else []
     if len(parts) == 1:
         return " ".join(parts[0][1])
-    return "\n".join([*opening, *(f"{title}: {' '.join(sentences)}" for title, sentences in parts)])
+    paragraphs = (f"{title}: {' '.join(sentences)}" for title, sentences in parts)
+    return "\n".join([overall(_largest(summary)), *paragraphs])
 
 
 def verdict_parts(summary: Summary, timed: bool = True) -> list[tuple[str, list[str]]]:
-    """Title and sentences of each task and model: of its largest training set, and of the curve over the sizes."""
+    """Title and sentences of each task and model: of its largest training set, with the arm's curve over the sizes."""
     parts = []
     for group in _largest(summary):
         curves = [one for one in summary.curves if (one.task, one.model) == (group.task, group.model)]
-        said = [curve.words for one in curves for curve in one.curves if curve.words]
+        arm = taken(group)
+        said = [curve.words for one in curves for curve in one.curves if arm and curve.arm == arm.arm and curve.words]
         parts.append((group.title, [*group_verdict(group, timed), *said]))
     return parts
+
+
+def overall(groups: Sequence[Group]) -> str:
+    """Several places in one line: which arm is the one to take, and in how many of them."""
+    named = [arm.arm for group in groups if (arm := recommended(group))]
+    if not named:
+        return f"{len(groups)} comparisons, and none says which arm to take."
+    counts = sorted({name: named.count(name) for name in named}.items(), key=lambda entry: -entry[1])
+    first, *others = [f"{name} in {count}" for name, count in counts]
+    rest = f", {', '.join(others)}" if others else ""
+    undecided = len(groups) - len(named)
+    open_ones = f"; {undecided} {'claims' if undecided == 1 else 'claim'} no ranking" if undecided else ""
+    return f"Of {len(groups)} comparisons, take {first}{rest}{open_ones}."
 
 
 def _largest(summary: Summary) -> list[Group]:
@@ -46,42 +70,24 @@ def _largest(summary: Summary) -> list[Group]:
     return list(found.values())
 
 
-def _overall(summary: Summary) -> str:
-    """In how many of several places which arm is the one to take."""
-    groups = [group for group in _largest(summary) if group.cheapest and recommends(group)]
-    if len(groups) < 2:
-        return ""
-    names = [group.cheapest.arm for group in groups if group.cheapest]
-    counts = sorted({name: names.count(name) for name in names}.items(), key=lambda entry: -entry[1])
-    told = ", ".join(f"{name} in {count}" for name, count in counts)
-    return f"Over {len(groups)} pairs of task and model, the arm to take is {told}."
-
-
 def group_verdict(group: Group, timed: bool = True) -> list[str]:
     """One sentence each; what undoes all the rest (a trivial baseline that is as good) comes first."""
-    best = group.best
-    if best is None:
+    best, arm = group.best, taken(group)
+    if best is None or arm is None:
         return [f"No arm was scored on {group.primary}: every run failed or is unfinished."]
-    arm = taken(group) or best
     sentences = [
         *_of_no_use(group, best),
-        few_seeds(group),
+        _too_few(group),
         _which(group, best, arm),
-        _how_sure(group, best),
-        _against_reference(group, arm),
         _above_controls(group, arm),
-        _costs(arm, timed),
-        _lost(group, arm),
+        _how_sure(group),
+        _against_reference(group, arm),
+        "" if rivals(group) else _costs(arm, timed),
+        _lost(arm),
         _leaks(group, arm),
-        _failed(group),
         _next(group),
     ]
     return [sentence for sentence in sentences if sentence]
-
-
-def taken(group: Group) -> ArmSummary | None:
-    """The arm that the verdict speaks of: the cheapest that will do, or the best where nothing can be claimed."""
-    return group.cheapest if group.cheapest is not None and recommends(group) else group.best
 
 
 def _of_no_use(group: Group, best: ArmSummary) -> list[str]:
@@ -93,46 +99,33 @@ def _of_no_use(group: Group, best: ArmSummary) -> list[str]:
             verb = "beat" if len(others) > 1 else "beats"
             text += f" {' and '.join(_with_mean(group, arm) for arm in others)} {verb} every arm too."
         return ["A trivial baseline beats every arm: none has learnt the task well enough to be of use.", text]
-    level = [
-        arm
-        for arm in group.baselines
-        if (found := best.against.get(arm.arm, {}).get(group.primary)) is not None and not found.better
-    ]
-    if not level:
+    names = " and ".join(_with_mean(group, arm) for arm in rivals(group))
+    if not names:
         return []
-    names = " and ".join(_with_mean(group, arm) for arm in level)
     return [f"No arm is shown to be of use: the best is not told apart from a trivial baseline, {names}, or is worse."]
 
 
-def few_seeds(group: Group) -> str:
+def _too_few(group: Group) -> str:
     """Why no ranking is claimed; empty where there are seeds enough."""
-    # An arm that trains nothing may have been run once for all seeds.
-    fewest = min((len(arm.seeds) for arm in group.contenders if arm.seeds and not arm.same_for_all_seeds), default=3)
-    if fewest >= SEEDS_FOR_A_RANKING:
-        return ""
-    return f"With {_plural(fewest, 'seed')} no ranking is claimed: it takes {SEEDS_FOR_A_RANKING}."
+    fewest = counted(fewest_seeds(group.arms), "seed")
+    return f"With {fewest} no ranking is claimed: it takes {SEEDS_FOR_A_RANKING}." if few_seeds(group) else ""
 
 
-def recommends(group: Group) -> bool:
-    """Whether an arm is recommended: there are seeds enough, and the best is better than the trivial baselines."""
-    return group.best is not None and not few_seeds(group) and not _of_no_use(group, group.best)
-
-
-def _which(group: Group, best: ArmSummary, taken: ArmSummary) -> str:
-    found = taken.scores[group.primary]
+def _which(group: Group, best: ArmSummary, arm: ArmSummary) -> str:
+    found = arm.scores[group.primary]
     interval = f"95% interval {formats.bounds(found)}; " if formats.bounds(found) else "without an interval; "
-    mean = f"{formats.score(found.mean)} ({interval}{_ground(taken, found.n)})"
+    mean = f"{formats.score(found.mean)} ({interval}{_ground(arm, found.n)})"
     kind = "lowest" if group.primary in group.lower_is_better else "highest"
-    if few_seeds(group) or _of_no_use(group, best):
+    if recommended(group) is None:
         return f"Of the arms, {best.arm} has the {kind} mean {group.primary}: {mean}."
-    if taken is not best:
-        gap = f", {formats.comparison(taken.against_best)}" if taken.against_best else ""
+    if arm is not best:
+        gap = f", {formats.comparison(arm.against_best)}" if arm.against_best else ""
         return (
-            f"Take {taken.arm}: it is the cheapest arm that is not worse than the best, {best.arm}, by as much as "
+            f"Take {arm.arm}: it is the cheapest arm that is not worse than the best, {best.arm}, by as much as "
             f"{formats.score(group.margin)}{gap}. Its mean {group.primary} is {mean}."
         )
     text = f"Take {best.arm}: it has the {kind} mean {group.primary}, {mean}"
-    cheaper = [arm for arm in group.contenders if arm.scores and cost_order(arm) < cost_order(best)]
+    cheaper = [one for one in group.contenders if one.scores and cost_order(one) < cost_order(best)]
     if len(group.contenders) < 2:
         return f"{text}; there is no other arm."
     if not cheaper:
@@ -142,61 +135,60 @@ def _which(group: Group, best: ArmSummary, taken: ArmSummary) -> str:
 
 
 def _ground(arm: ArmSummary, items: int) -> str:
-    seeds = "the same for every seed" if arm.same_for_all_seeds else _plural(len(arm.seeds), "seed")
-    return f"{_plural(items, 'test example')}, {seeds}"
+    seeds = "the same for every seed" if arm.same_for_all_seeds else counted(len(arm.seeds), "seed")
+    return f"{counted(items, 'test example')}, {seeds}"
 
 
-def _how_sure(group: Group, best: ArmSummary) -> str:
-    """How many of the other arms are told apart from the best."""
-    others = [arm for arm in group.contenders if arm.against_best is not None]
-    if few_seeds(group) or not others:
-        return ""
-    worse = [arm.arm for arm in others if arm.against_best and arm.against_best.better is False]
-    level = [arm.arm for arm in others if arm.arm not in worse]
-    if not level:
-        return f"Every other arm is worse than {best.arm}: {_listed(worse)}."
-    if not worse:
-        return f"{best.arm} is not told apart from any other arm: {_listed(level)}."
-    return (
-        f"Of the other {len(others)} arms, {len(worse)} {_is(worse)} worse than {best.arm} ({_listed(worse)}) and "
-        f"{len(level)} {_is(level)} not told apart from it ({_listed(level)})."
-    )
+def _how_sure(group: Group) -> str:
+    """Where the other arms stand against the best."""
+    found = standing(group)
+    if found is None or not few_seeds(group):
+        return found.words if found else ""
+    return found.not_compared
 
 
-def _against_reference(group: Group, taken: ArmSummary) -> str:
-    if taken.arm == group.reference:
+def _against_reference(group: Group, arm: ArmSummary) -> str:
+    if arm.arm == group.reference:
         return "It is the reference itself." if len(group.contenders) > 1 else ""
-    found = group.difference(taken)
+    found = group.difference(arm)
     if found is None:
-        return f"It cannot be compared with the reference, {group.reference}, which has no {group.primary}."
+        reference = group.arm(group.reference)
+        scored = reference is not None and group.primary in reference.scores
+        why = "with which it has no seed or example in common" if scored else f"which has no {group.primary}"
+        return f"It cannot be compared with the reference, {group.reference}, {why}."
     text = f"Against the reference, {group.reference}: {formats.comparison(found)}"
     if found.low is None:
         return f"{text}; there is no interval for it, so nothing follows."
+    if few_seeds(group):
+        return f"{text}, so far."
+    holm = "" if found.p_holm is None else f" (p after Holm {formats.p_value(found.p_holm)})"
+    if found.may_be_chance:
+        return f"{text}, but over all arms compared{holm} it may be chance."
     if found.better is None:
-        seen = ""
-        if found.smallest_visible is not None:
-            seen = f"; this study would have seen a difference of {formats.score(found.smallest_visible)}"
+        visible = formats.visible(found.smallest_visible)
+        seen = "" if visible == formats.MISSING else f"; this study would have seen a difference of {visible}"
         level = "not worse by as much as the margin" if holds(found) else "not told apart"
         return f"{text}, {level}{seen}."
-    holm = "" if found.p_holm is None else f" (p after Holm {formats.p_value(found.p_holm)})"
-    if not found.stands:
-        return f"{text}, but over all arms compared{holm} it may be chance."
-    return f"{text}, {'better' if found.better else 'worse'}{holm}."
+    within = ", but by less than the margin" if not found.better and holds(found) else ""
+    return f"{text}, {'better' if found.better else 'worse'}{within}{holm}."
 
 
-def _above_controls(group: Group, taken: ArmSummary) -> str:
-    flagged = next((flag for flag in group.flags if flag.measure == group.primary), None)
-    if flagged is not None:
-        told = flagged.found.kind == "baseline" and group.best is not None and _of_no_use(group, group.best)
-        return "" if told else flagged.words
-    controls = taken.above_control.get(group.primary, ())
-    if not controls or any(not one.above for one in controls):
+def _above_controls(group: Group, arm: ArmSummary) -> str:
+    flagged = [flag for flag in group.flags if flag.measure == group.primary]
+    if flagged:
+        # Of the trivial baselines the first sentence has told.
+        return " ".join(flag.words for flag in flagged if not (flag.found.kind == "baseline" and rivals(group)))
+    controls = arm.above_control.get(group.primary, ())
+    if not controls or few_seeds(group) or rivals(group):
         return ""
+    short = [one.control for one in controls if not one.above]
+    if short:
+        return f"{arm.arm} is not shown to be above {' and '.join(short)}."
     first = controls[0]
-    return (
-        f"It is better than every trivial baseline and control here; the strongest, {first.control}, has "
-        f"{formats.score(first.control_mean)}."
-    )
+    kinds = {one.kind for one in controls}
+    what = "every trivial baseline" if kinds == {"baseline"} else "each of its own controls"
+    what = "every trivial baseline and each of its own controls" if len(kinds) > 1 and "baseline" in kinds else what
+    return f"It is better than {what}; the strongest, {first.control}, has {formats.score(first.control_mean)}."
 
 
 def _costs(arm: ArmSummary, timed: bool) -> str:
@@ -207,12 +199,14 @@ def _costs(arm: ArmSummary, timed: bool) -> str:
     return f"It trains {formats.count(arm.cost.trainable_parameters)} parameters{time}{kept}."
 
 
-def _lost(group: Group, arm: ArmSummary) -> str:
+def _lost(arm: ArmSummary) -> str:
     if not arm.trained:
         return "It forgets nothing: the base is untouched."
     found = worst(arm.forgetting)
     if found is None:
         return "What it forgets was not measured."
+    if found.nothing_to_lose:
+        return f"It has nothing to lose on {found.task}: the untouched base has {formats.score(found.before)}."
     change = f"{formats.score(found.before)} to {formats.score(found.after)} {found.measure}"
     by = formats.change(found.difference, found.low, found.high)
     if found.lost:
@@ -220,46 +214,33 @@ def _lost(group: Group, arm: ArmSummary) -> str:
     return f"It is not seen to forget anything; the nearest to it is {found.task}, {change} ({by})."
 
 
-def _leaks(group: Group, taken: ArmSummary) -> str:
+def _leaks(group: Group, arm: ArmSummary) -> str:
     if group.leakage is None or not group.leakage.words:
         return ""
-    text = group.leakage.words
-    if taken.without_leaks is not None:
-        scored = formats.estimate(taken.without_leaks)
-        text += f" Without those of the test set, {taken.arm} has {scored} {group.primary}."
-    return text
-
-
-def _failed(group: Group) -> str:
-    failed = [arm.arm for arm in group.contenders if arm.status == "failed"]
-    return f"Failed, and not compared: {', '.join(failed)}." if failed else ""
+    text = group.leakage.words.removesuffix(".")
+    if group.size is not None:
+        text += " (of the largest training set)"
+    if arm.without_leaks is not None:
+        text += f"; without those of the test set, {arm.arm} has {formats.estimate(arm.without_leaks)} {group.primary}"
+    return f"{text}."
 
 
 def _next(group: Group) -> str:
     """What to do now: what is undecided, or where a better arm may lie."""
+    if step := to_beat(group):
+        return f"Next: {step}"
     if few_seeds(group):
         return f"Next: run {SEEDS_FOR_A_RANKING} seeds."
     if group.settles:
-        return f"Next: {' '.join(group.settles[:2])}"
+        return f"Next: {group.settles[0]}"
     edge = next((one for one in group.choices if one.edge), None)
     if edge is not None:
         return f"Next: more trials for {edge.arm}: its {edge.what}, {edge.label}, is at the edge of what was tried."
-    if len(group.contenders) > 1 and group.margin:
+    found = standing(group)
+    if found and len(group.contenders) > 1 and group.margin and not found.undecided and not found.untold:
         return f"Nothing is left undecided at a margin of {formats.score(group.margin)}."
     return ""
 
 
 def _with_mean(group: Group, arm: ArmSummary) -> str:
     return f"{arm.arm} ({formats.score(arm.scores[group.primary].mean)})"
-
-
-def _listed(names: list[str]) -> str:
-    return ", ".join(names)
-
-
-def _is(names: list[str]) -> str:
-    return "is" if len(names) == 1 else "are"
-
-
-def _plural(number: int, word: str) -> str:
-    return f"{number:,} {word}{'' if number == 1 else 's'}"

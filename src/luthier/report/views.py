@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from markupsafe import Markup
 
 from luthier.core.store import Store
 from luthier.report import formats, pictures
-from luthier.report.answers import answers, headline, recommended
+from luthier.report.answers import answers, headline
 from luthier.report.drawing import mark
 from luthier.report.examples import side_by_side
 from luthier.report.findings import AboveControl, Group, LearningCurves, Summary
@@ -16,6 +17,7 @@ from luthier.report.palette import looks
 from luthier.report.picture_forgetting import learning_against_forgetting
 from luthier.report.picture_sizes import learning_curve
 from luthier.report.picture_sure import against_best, forest
+from luthier.report.standing import intervals_over, recommended
 from luthier.report.verdict import group_verdict
 
 _SHOWN_MEASURES = 3
@@ -36,6 +38,11 @@ def group_view(summary: Summary, store: Store, group: Group) -> dict[str, Any]:
         "shown": group.main_measures(_SHOWN_MEASURES),
         "marks": {arm: Markup(mark(look)) for arm, look in looks(group).items()},
         "visible": _visible(group),
+        "over": intervals_over([group]),
+        "several_seeds": any(len(arm.by_seed) > 1 and not arm.same_for_all_seeds for arm in group.arms),
+        "controlled": [
+            measure for measure in group.measures if any(measure in arm.above_control for arm in group.arms)
+        ],
         "sure": _sure(group),
         "controls": _controls(group),
         "forgetting": learning_against_forgetting(group),
@@ -49,12 +56,16 @@ def group_view(summary: Summary, store: Store, group: Group) -> dict[str, Any]:
 
 def curve_view(summary: Summary, found: LearningCurves) -> dict[str, Any]:
     """A learning curve's picture, its key, and what follows from it."""
-    group = next(one for one in summary.groups if (one.task, one.model) == (found.task, found.model))
+    groups = [one for one in summary.groups if (one.task, one.model) == (found.task, found.model)]
+    # An interrupted study may lack an arm at some of its sizes.
+    arms = {arm.arm: arm for group in groups for arm in group.arms}
+    group = replace(groups[-1], arms=tuple(arms.values()))
     drawn = looks(group)
     return {
         "found": found,
         "picture": learning_curve(found, group),
         "marks": {curve.arm: Markup(mark(drawn[curve.arm])) for curve in found.curves},
+        "over": intervals_over(groups),
     }
 
 
@@ -68,10 +79,10 @@ def _place(summary: Summary, group: Group) -> str:
 
 def _visible(group: Group) -> str:
     """The smallest difference to the reference that each comparison would have found: `lora 0.012, full 0.014`."""
-    found = {arm.arm: group.difference(arm) for arm in group.contenders}
-    return ", ".join(
-        f"{arm} {formats.score(one.smallest_visible)}" for arm, one in found.items() if one and one.smallest_visible
-    )
+    found = {
+        arm.arm: formats.visible(one.smallest_visible) for arm in group.contenders if (one := group.difference(arm))
+    }
+    return ", ".join(f"{arm} {visible}" for arm, visible in found.items() if visible != formats.MISSING)
 
 
 def _sure(group: Group) -> dict[str, Any]:
