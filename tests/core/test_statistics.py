@@ -288,3 +288,12 @@ def test_outcome_needs_holm_too():
     assert outcome(found(-0.05, -0.03, 0.03), 0.01, p_holm=0.12) == "undecided"
     assert outcome(found(0.01, 0.03, 0.06), 0.01) == "not worse"
     assert outcome(found(0.01, 0.03), 0.01, p_holm=math.nan) == "not worse"
+
+
+def test_items_that_all_differ_alike_by_seed():
+    """No item effect at all beside a seed effect: the smallest p that can be, and no failure of the solver."""
+    items = np.arange(12)
+    a = np.stack([3.5 + 0.01 * items * seed for seed in range(3)])
+    found = paired_difference(a, np.tile(1 + 0.01 * items, (3, 1)))
+    assert found.low < found.difference < found.high
+    assert 0 < found.p < 0.001

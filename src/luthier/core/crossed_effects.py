@@ -78,7 +78,8 @@ class Variation:
             return math.nan
         seed, item = self._parts(alpha)
         # Not the root of a sum of squares: at the smallest alpha t with one degree of freedom has no square.
-        return math.hypot(_t(self.seeds - 1, alpha) * math.sqrt(seed), _t(self.items - 1, alpha) * math.sqrt(item))
+        parts = ((self.seeds - 1, seed), (self.items - 1, item))
+        return math.hypot(*(_t(freedom, alpha) * math.sqrt(part) for freedom, part in parts if part > 0))
 
     def standard_error(self, alpha: float = 0.05) -> float:
         """The standard error that the interval of confidence 1 - alpha rests on; nan for a single item."""
@@ -207,7 +208,7 @@ def _t(freedom: int, alpha: float) -> float:
     """The two-sided t quantile; zero where there is nothing to tell that part's variance from."""
     from scipy.special import stdtrit
 
-    return -float(stdtrit(freedom, alpha / 2)) if freedom > 0 else 0.0
+    return abs(float(stdtrit(freedom, alpha / 2))) if freedom > 0 else 0.0  # beyond its range it is +inf in scipy
 
 
 def _taken_off(seeds: int, alpha: float) -> float:

@@ -97,10 +97,15 @@ def _reached(curve: Curve, against: Mapping[int, Comparison], top: str, falls: b
     sizes = [size for size, _ in curve.points]
     if curve.enough < curve.best:
         found = against[curve.enough]
-        sure = "not worse by as much as the margin than" if holds(found) else "not told apart from"
+        gap = f"(difference {formats.comparison(found)})"
+        if holds(found):
+            enough = f"{curve.enough:,} examples are enough"
+            return f"{curve.arm}: {enough} to be not worse by as much as the margin than {top} {gap}."
+        held = [size for size in sizes if curve.enough < size < curve.best and holds(against[size])]
+        shown = f"{held[0]:,} are shown to be" if held else "no smaller number is shown to be"
         return (
-            f"{curve.arm}: {curve.enough:,} examples are enough to be {sure} {top} "
-            f"(difference {formats.comparison(found)})."
+            f"{curve.arm} is not told apart from {top}, from {curve.enough:,} examples on {gap}; that is not to say "
+            f"enough: {shown} not worse by as much as the margin."
         )
     smaller = max((size for size in sizes if size < curve.best), default=None)
     if smaller is not None and smaller not in against:
