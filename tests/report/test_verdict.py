@@ -9,8 +9,9 @@ import pytest
 
 from luthier.core.store import Store
 from luthier.report.findings import ArmSummary, Group
+from luthier.report.html import write_html
 from luthier.report.summary import summarise
-from luthier.report.verdict import group_verdict, verdict
+from luthier.report.verdict import group_verdict, verdict, verdict_parts
 from tests.report.made_up import make_study, run_name, shifted
 
 
@@ -182,3 +183,16 @@ def test_an_unfinished_study_has_no_verdict(tmp_path: Path) -> None:
         (store.run(name).folder / "result.json").unlink()
     assert verdict(summarise(store)) == "No run has finished."
     assert run_name("lora", 0) in summarise(store).unfinished
+
+
+def test_a_study_under_way_says_so_first(tmp_path: Path) -> None:
+    store = make_study(tmp_path)
+    (store.root / "runs" / run_name("lora", 1) / "result.json").unlink()
+    summary = summarise(store)
+    opening = verdict_parts(summary)[0][1][0]
+    missing, runs = len(summary.unfinished), len(summary.study["runs"])
+    assert missing == 1
+    assert opening == f"Not finished: 1 of {runs} runs are missing, and all of this may change."
+    write_html(summary, store, tmp_path / "page.html")
+    page = (tmp_path / "page.html").read_text(encoding="utf-8")
+    assert page.index(opening) < page.index("Which arm?")

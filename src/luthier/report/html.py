@@ -17,7 +17,7 @@ from luthier.report.answers import measure_name
 from luthier.report.findings import Group, Summary
 from luthier.report.palette import DARK, LIGHT
 from luthier.report.standing import intervals_over
-from luthier.report.verdict import overall
+from luthier.report.verdict import not_finished, overall
 from luthier.report.views import curve_view, group_view
 
 _TEMPLATES = Path(__file__).parent / "templates"
@@ -50,6 +50,7 @@ def write_html(summary: Summary, store: Store, path: Path) -> None:
         dark=DARK,
         main=_main(summary),
         overall=overall(summary.groups),
+        unfinished=not_finished(summary),
         over=intervals_over(summary.groups),
         groups=[group_view(summary, store, group) for group in summary.groups],
         curves=[curve_view(summary, found) for found in summary.curves],

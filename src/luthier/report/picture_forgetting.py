@@ -51,19 +51,19 @@ def _ends(value: Estimate) -> list[float]:
 
 
 def _names(axes: Axes, points: Sequence[Tradeoff]) -> None:
-    """Each arm's name beside its point, towards the middle; where two points nearly meet, the lower one's below."""
+    """Each arm's name beside its point, towards the middle; where points nearly meet, the lower ones' line by line."""
     low, high = axes.get_ylim()
     left, right = axes.get_xlim()
     middle = (left + right) / 2
     placed: list[tuple[float, float]] = []
     for point in sorted(points, key=lambda one: -one.gain.mean):
         x, y = point.loss.mean, point.gain.mean
-        near = any(abs(y - other) < 0.09 * (high - low) and abs(x - at) < 0.4 * (right - left) for at, other in placed)
+        near = sum(abs(y - other) < 0.09 * (high - low) and abs(x - at) < 0.4 * (right - left) for at, other in placed)
         placed.append((x, y))
         axes.annotate(
             "\n".join(formats.broken(point.arm, _LONG_NAME)),
             (x, y),
-            xytext=(8 if x < middle else -8, -6 if near else 6),
+            xytext=(8 if x < middle else -8, 6 if not near else 6 - 12 * near),
             textcoords="offset points",
             ha="left" if x < middle else "right",
             va="top" if near else "bottom",

@@ -47,8 +47,15 @@ def verdict_parts(summary: Summary, timed: bool = True) -> list[tuple[str, list[
         curves = [one for one in summary.curves if (one.task, one.model) == (group.task, group.model)]
         arm = taken(group)
         said = [curve.words for one in curves for curve in one.curves if arm and curve.arm == arm.arm and curve.words]
-        parts.append((group.title, [*group_verdict(group, timed), *said]))
+        first = [unfinished] if (unfinished := not_finished(summary)) else []
+        parts.append((group.title, [*first, *group_verdict(group, timed), *said]))
     return parts
+
+
+def not_finished(summary: Summary) -> str:
+    """What is to be said before anything else of a study that is still under way; empty where none is missing."""
+    missing, runs = len(summary.unfinished), len(summary.study["runs"])
+    return f"Not finished: {missing} of {runs} runs are missing, and all of this may change." if missing else ""
 
 
 def overall(groups: Sequence[Group]) -> str:
