@@ -80,7 +80,7 @@ def test_a_toy_method_metric_and_prompting_in_a_study(house: Path):
         house,
         study,
         *("--device", "cpu", "--workers", "1"),
-        *("--set", f"models.0={model}", "--set", "seeds=[0]", "--set", "baselines=false"),
+        *("--set", f"models.0={model}", "--set", "seeds=[0]", "--set", "baselines=false", "--set", "controls=false"),
         *("--set", f"tasks.0.limit={json.dumps(small)}", "--set", "tasks.0.generation.max_new_tokens=4"),
         *("--set", "training={epochs: 1, batch_size: 4, validations: 0}"),
     )

@@ -30,10 +30,17 @@ DATA, METHOD = supervised_data(sequences(20)), LoRA(dropout=0.3)
 
 @pytest.fixture(autouse=True)
 def handlers_stay() -> Iterator[None]:
+    """Python's own handlers, as a command has them: a job in the background is started with Ctrl-C ignored."""
+    found = {number: signal.getsignal(number) for number in interruption.SIGNALS}
+    own = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: signal.SIG_DFL}
+    for number, handler in own.items():
+        signal.signal(number, handler)
     before = [signal.getsignal(number) for number in interruption.SIGNALS]
     yield
     assert [signal.getsignal(number) for number in interruption.SIGNALS] == before
     assert not interruption.asked()
+    for number, was in found.items():
+        signal.signal(number, was)
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
