@@ -58,19 +58,8 @@ class ModelGenerator:
 
     def generate(self, requests: Sequence[Request], sampling: Sampling) -> list[TextPrediction]:
         """An answer to each request."""
-        answers = generation.generate(
-            self.model,
-            [self.renderer.prompt(request.conversation) for request in requests],
-            request_ids=[request.example_id for request in requests],
-            sampling=sampling,
-            stop_ids=self.renderer.stop_ids,
-            pad_id=self.renderer.pad_id,
-            decode=self.renderer.text,
-            context=self.renderer.context,
-            most_rows=self.most_rows,
-            most_tokens=self.most_tokens or generation.MOST_TOKENS,
-            on_progress=lambda done, total: self.listener(Progress(self.run, "generate", done, total)),
-        )
+        prompts = [self.renderer.prompt(request.conversation) for request in requests]
+        answers = self._continue(prompts, [request.example_id for request in requests], sampling, "generate")
         self._record["sampling"] = {
             **sampling.model_dump(mode="json"),
             "decoding": "sampled" if sampling.temperature else "greedy",
@@ -118,20 +107,7 @@ class ModelGenerator:
 
     def samples(self, names: Sequence[str], sampling: Sampling) -> list[str]:
         """A text for each name, written from nothing; the name seeds its draws."""
-        start = self.renderer.start
-        answers = generation.generate(
-            self.model,
-            [start for _ in names],
-            request_ids=list(names),
-            sampling=sampling,
-            stop_ids=self.renderer.stop_ids,
-            pad_id=self.renderer.pad_id,
-            decode=self.renderer.text,
-            context=self.renderer.context,
-            most_rows=self.most_rows,
-            most_tokens=self.most_tokens or generation.MOST_TOKENS,
-            on_progress=lambda done, total: self.listener(Progress(self.run, "sample", done, total)),
-        )
+        answers = self._continue([self.renderer.start] * len(names), names, sampling, "sample")
         return [answer.text for answer in answers]
 
     def documents(self, names: Sequence[str], texts: Sequence[str]) -> list[ChoicePrediction]:
@@ -162,6 +138,24 @@ class ModelGenerator:
     def record(self) -> dict[str, Any]:
         """What was in force: the sampling values, and how many answers had to be shorter than `max_new_tokens`."""
         return dict(self._record)
+
+    def _continue(
+        self, prompts: Sequence[Sequence[int]], names: Sequence[str], sampling: Sampling, phase: str
+    ) -> list[generation.Generated]:
+        """What the model writes after each prompt, told as progress of that phase."""
+        return generation.generate(
+            self.model,
+            prompts,
+            request_ids=names,
+            sampling=sampling,
+            stop_ids=self.renderer.stop_ids,
+            pad_id=self.renderer.pad_id,
+            decode=self.renderer.text,
+            context=self.renderer.context,
+            most_rows=self.most_rows,
+            most_tokens=self.most_tokens or generation.MOST_TOKENS,
+            on_progress=lambda done, total: self.listener(Progress(self.run, phase, done, total)),
+        )
 
     def _encode(self, request: Request, answer: str) -> Encoded:
         encoded = self.renderer.encode(request.example_id, request.conversation, answer)
