@@ -12,7 +12,7 @@ from luthier.report.choices import Choice, Trial
 from luthier.report.controls import AboveControl, Flag
 from luthier.report.curves import Curve, LearningCurves
 from luthier.report.forgetting import BASE_SAMPLES, Forgotten, Retention, Tradeoff
-from luthier.report.leaks import Leakage, LeakedPair
+from luthier.report.leaks import Leakage
 from luthier.report.measured import Comparison, Estimate, Outcome, Run
 from luthier.report.warned import Warned
 
@@ -29,7 +29,6 @@ __all__ = [
     "Forgotten",
     "Group",
     "Leakage",
-    "LeakedPair",
     "LearningCurves",
     "Outcome",
     "Retention",

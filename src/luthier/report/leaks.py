@@ -6,25 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-
-@dataclass(frozen=True)
-class LeakedPair:
-    """A row of validation or test that is, or nearly is, a training row.
-
-    Attributes:
-        split: `validation` or `test`.
-        id, train_id: example ids.
-        where, train_where: file and line.
-        similarity: in [0, 1]; 1 where they are the same text.
-    """
-
-    split: str
-    id: str
-    where: str
-    train_id: str
-    train_where: str
-    similarity: float
-    exact: bool
+from luthier.tasks.leakage import Leak
 
 
 @dataclass(frozen=True)
@@ -36,7 +18,7 @@ class Leakage:
     """
 
     checked: Mapping[str, int]
-    pairs: tuple[LeakedPair, ...]
+    pairs: tuple[Leak, ...]
 
     def ids(self, split: str) -> tuple[str, ...]:
         """The leaked examples of a split, each once."""
@@ -60,6 +42,6 @@ def leakage(task: Mapping[str, Any]) -> Leakage | None:
     found = task.get("leakage")
     if found is None:
         return None
-    names = LeakedPair.__dataclass_fields__
-    pairs = tuple(LeakedPair(**{key: pair[key] for key in names}) for pair in found["pairs"])
+    names = Leak.__dataclass_fields__
+    pairs = tuple(Leak(**{key: pair[key] for key in names}) for pair in found["pairs"])
     return Leakage(checked=dict(found["checked"]), pairs=pairs)
