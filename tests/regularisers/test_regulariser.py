@@ -6,12 +6,11 @@ from typing import Any, ClassVar
 
 import pytest
 import torch
-from pydantic import PrivateAttr
 
 from luthier.methods.full import Full
 from luthier.models.batch import Batch, flat_batch
 from luthier.objectives.supervised import Supervised
-from luthier.regularisers.regulariser import NoRegulariser, Regulariser
+from luthier.regularisers.regulariser import NoRegulariser, Regulariser, Restraint
 from tests.training.small import attached, differing, fit, sequences, supervised_data, weights
 
 ROWS = sequences(8)
@@ -22,19 +21,23 @@ class Pull(Regulariser):
 
     name: ClassVar[str] = "pull"
     strength: float = 1.0
-    _start: dict[str, torch.Tensor] = PrivateAttr(default_factory=dict)
 
-    def prepare(self, model: Any, data: Any, objective: Any) -> None:
-        self._start.update(weights(model))
+    def begin(self, model: Any, **rest: Any) -> Restraint:
+        return Pulling(weights(model), self.strength)
 
-    def penalty(self, model: Any, batch: Batch) -> torch.Tensor:
-        return self.strength * sum((p - self._start[name]).square().sum() for name, p in model.named_parameters())
+
+class Pulling(Restraint):
+    def __init__(self, start: dict[str, torch.Tensor], strength: float):
+        self.start, self.strength = start, strength
+
+    def penalty(self, forward: Any, model: Any, batch: Batch, step: int) -> torch.Tensor:
+        return self.strength * sum((p - self.start[name]).square().sum() for name, p in model.named_parameters())
 
 
 def test_none_adds_nothing() -> None:
     model = attached(Full())
-    NoRegulariser().prepare(model, None, None)
-    assert NoRegulariser().penalty(model, flat_batch(ROWS[:1])) is None
+    restraint = NoRegulariser().begin(model, method=Full(), objective=Supervised(), retained=None)
+    assert restraint.penalty(model, model, flat_batch(ROWS[:1]), 0) is None
 
 
 def distance(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> float:
@@ -57,8 +60,8 @@ def test_a_pull_back_holds_the_weights_back_and_is_no_part_of_the_loss() -> None
 
 
 def test_a_penalty_counts_once_a_step() -> None:
-    regulariser, model = Pull(), attached(Full())
-    regulariser.prepare(model, None, None)
+    model = attached(Full())
+    start = weights(model)
     with torch.no_grad():
         for parameter in model.parameters():
             parameter.add_(0.01)
@@ -77,8 +80,8 @@ def test_a_penalty_counts_once_a_step() -> None:
         return original(self, *args)
 
     class Started(Pull):
-        def prepare(self, model: Any, data: Any, objective: Any) -> None:
-            self._start.update(regulariser._start)
+        def begin(self, model: Any, **rest: Any) -> Restraint:
+            return Pulling(start, self.strength)
 
     for most_tokens in (40, 100_000):
         data = supervised_data(ROWS, most_tokens=most_tokens)

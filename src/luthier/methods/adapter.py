@@ -24,7 +24,7 @@ from typing import Any, ClassVar, Literal
 from pydantic import Field
 
 from luthier.core.errors import LuthierError
-from luthier.methods.method import Method, rate_between
+from luthier.methods.method import DEFAULT, Method, MethodClass, rate_between
 from luthier.models.head import head_weights, train_head
 
 Placement = Literal["pfeiffer", "houlsby"]
@@ -39,6 +39,7 @@ class Adapter(Method):
     """Train small bottleneck layers that are put between the frozen ones."""
 
     name: ClassVar[str] = "adapter"
+    belongs_to: ClassVar[MethodClass] = "additive"
     moves: ClassVar[str] = "a bottleneck after each layer, or after each sublayer"
     paper: ClassVar[str] = "Houlsby et al. 2019, arXiv 1902.00751; Pfeiffer et al. 2020, arXiv 2005.00247"
 
@@ -75,7 +76,7 @@ class Adapter(Method):
         about = {"settings": self.model_dump(mode="json"), "base": _base(model)}
         (folder / _SETTINGS).write_text(json.dumps(about, indent=1) + "\n", encoding="utf-8")
 
-    def load(self, model: Any, folder: Path) -> Any:
+    def load(self, model: Any, folder: Path, name: str = DEFAULT) -> Any:
         """Put a saved adapter, with the settings that it was saved with, onto a fresh base; nothing requires gradients.
 
         Raises:

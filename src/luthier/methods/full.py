@@ -8,14 +8,16 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, ClassVar
 
-from luthier.methods.method import Method, rate_between
+from luthier.methods.method import DEFAULT, Method, MethodClass, Switching, rate_between
 
 
 class Full(Method):
     """Train every weight of the model."""
 
     name: ClassVar[str] = "full"
+    belongs_to: ClassVar[MethodClass] = "full"
     mergeable: ClassVar[bool] = True
+    switching: ClassVar[Switching] = "never"
     moves: ClassVar[str] = "every weight"
     paper: ClassVar[str] = ""
 
@@ -34,7 +36,7 @@ class Full(Method):
         model.requires_grad_(True)
         return model
 
-    def load(self, model: Any, folder: Path) -> Any:
+    def load(self, model: Any, folder: Path, name: str = DEFAULT) -> Any:
         import torch
         from safetensors.torch import load_file
 

@@ -11,13 +11,14 @@ from typing import Any, ClassVar
 
 from pydantic import Field
 
-from luthier.methods.method import PeftMethod, rate_between, task_type
+from luthier.methods.method import MethodClass, PeftMethod, rate_between, task_type
 
 
 class LoRA(PeftMethod):
     """Train a low-rank update of every linear layer but the head."""
 
     name: ClassVar[str] = "lora"
+    belongs_to: ClassVar[MethodClass] = "reparameterised"
     mergeable: ClassVar[bool] = True
     moves: ClassVar[str] = "a rank-r update of each linear layer"
     paper: ClassVar[str] = "Hu et al. 2021, arXiv 2106.09685"

@@ -4,36 +4,60 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from luthier.core.durable import read_object
 from luthier.core.errors import LuthierError
 from luthier.core.settings import Named
 from luthier.models.encoder_decoder import has_encoder
+from luthier.models.families import family_of
 from luthier.models.head import head_parts
+from luthier.models.kinds import Kind
 
 if TYPE_CHECKING:
     import torch
 
 
 _BASE = "base.json"
+DEFAULT = "default"
+"""What an adapter is called where there is one alone."""
+
+MethodClass = Literal["none", "full", "selective", "reparameterised", "additive", "soft prompt", "combination"]
+"""The classes of Lialin et al. 2023 (arXiv 2303.15647), soft prompts apart from the rest of the additive."""
+Switching = Literal["row", "request", "never"]
+"""How fine one may switch between several that are loaded: each row of a batch for itself, batch by batch, or not."""
 
 
 class Method(Named):
     """Base of every method. A subclass is one file here and one word in `study_file.py`.
 
     The settings class is the method: its fields are what a user can set, with vetted defaults and their source; heavy
-    imports stand inside its functions.
+    imports stand inside its functions. What its flags claim is what `tests/contracts/` tests, on every architecture,
+    and what `luthier methods` prints.
     """
 
     trains: ClassVar[bool] = True
     """False only for `none`."""
+    belongs_to: ClassVar[MethodClass]
+    """Its class in the tables."""
     flat: ClassVar[bool] = True
     """Whether several sequences may share one flat row; soft prompts, which stand before every row, may not."""
     mergeable: ClassVar[bool] = False
     """Whether what was trained can be folded into the base's weights."""
+    merge_tolerance: ClassVar[float] = 1e-4
+    """The most that merging may change a logit, as a share of the largest logit; beyond it a merge is refused."""
+    switching: ClassVar[Switching] = "request"
+    """How several that are loaded onto one base can be switched between."""
+    starts_at_base: ClassVar[bool] = True
+    """Whether the model answers as its base does once the method is attached, before the first step."""
+    falls: ClassVar[Mapping[Kind, float]] = {"decoder": 0.03, "encoder": 0.03, "encoder-decoder": 0.03}
+    """The share of its loss that a short training on the house model of each kind takes away at least, measured
+    (`tests/contracts/test_learning.py`); a kind that is not here is one on which it was not seen to learn."""
+    variants: ClassVar[tuple[Mapping[str, Any], ...]] = ({},)
+    """The settings that have a row of their own in the matrix of methods, and are tested apart."""
     moves: ClassVar[str]
     """What is trained, in a few words, for the table of methods."""
     paper: ClassVar[str]
@@ -43,6 +67,19 @@ class Method(Named):
     def added_positions(self) -> int:
         """How many positions of the context it takes for itself (virtual tokens)."""
         return 0
+
+    def refusal(self, kind: Kind, family: str) -> str | None:
+        """Why it cannot work on such a model, in one sentence; None where it can.
+
+        Args:
+            kind: of the model's attention.
+            family: one of `models/families.py`, or the model type where it is none of them.
+        """
+        return None
+
+    def merge_refusal(self, kind: Kind, family: str) -> str | None:
+        """Why it cannot be merged into such a model, in one sentence; None where it can."""
+        return None if self.mergeable else "what was trained has no place in the base's own weights"
 
     def learning_rate(self, parameters: int) -> float:
         """The suggested peak rate for a model of so many parameters."""
@@ -63,15 +100,49 @@ class Method(Named):
         """Parameters by learning rate; one group unless a method says otherwise."""
         return [{"params": list(trainable(model)), "lr": learning_rate}]
 
+    def prepare(self, model: Any, steps: int) -> None:
+        """Told before the first step how many there will be."""
+
+    def penalty(self, model: Any) -> torch.Tensor | None:
+        """What the method itself adds to the mean loss of a step, a scalar (AdaLoRA's orthogonality); None for
+        nothing."""
+        return None
+
     def after_step(self, model: Any, step: int) -> None:
-        """Called after each optimizer step (AdaLoRA's budget, for one)."""
+        """Called after each optimizer step, the gradients of that step still there (AdaLoRA's budget, for one).
+
+        Args:
+            model: with the method attached.
+            step: from 0.
+        """
+
+    def state(self, model: Any) -> dict[str, torch.Tensor]:
+        """What beside the trained weights the next step depends on: it goes into checkpoints."""
+        return {}
+
+    def restore(self, model: Any, state: Mapping[str, torch.Tensor]) -> None:
+        """Put back what `state` gave."""
 
     def save(self, model: Any, folder: Path) -> None:
         """Write what was trained, as safetensors."""
         model.save_pretrained(str(folder), safe_serialization=True)
 
-    def load(self, model: Any, folder: Path) -> Any:
-        """Put what `save` wrote onto a fresh base."""
+    def load(self, model: Any, folder: Path, name: str = DEFAULT) -> Any:
+        """Put what `save` wrote onto a base, ready to answer with; nothing requires gradients.
+
+        Args:
+            model: a fresh base, or one on which others of the same method were loaded under other names.
+            folder: what `save` wrote.
+            name: what it is called among several.
+        """
+        raise NotImplementedError
+
+    def switch(self, model: Any, name: str) -> None:
+        """Answer with the one of that name from now on; only where `switching` allows it."""
+        raise NotImplementedError
+
+    def disabled(self, model: Any) -> AbstractContextManager[None]:
+        """Within it, a model that was loaded answers as its base does; only where `switching` allows it."""
         raise NotImplementedError
 
     def merge(self, model: Any) -> Any:
@@ -106,33 +177,69 @@ class PeftMethod(Method):
         super().save(model, folder)
         (folder / _BASE).write_text(json.dumps(_shape(model), indent=1) + "\n", encoding="utf-8")
 
-    def load(self, model: Any, folder: Path) -> Any:
-        """Put what `save` wrote onto a fresh base.
+    def load(self, model: Any, folder: Path, name: str = DEFAULT) -> Any:
+        """Put what `save` wrote onto a base, beside others of the same method.
 
         Raises:
-            LuthierError: it was trained on a base of another architecture, depth or width.
+            LuthierError: it is not there, was trained on a base of another architecture, depth or width, or its
+                weights are not those that its configuration speaks of.
         """
         from peft import PeftModel, get_peft_model_state_dict
         from safetensors import safe_open
 
+        weights = folder / "adapter_model.safetensors"
+        for path in (folder / "adapter_config.json", weights):
+            if not path.is_file():
+                raise LuthierError("no such file", where=str(path), mend="name the folder of a saved adapter")
         trained_on = read_object(folder / _BASE)  # None where it was saved before this file was
         if trained_on is not None and trained_on != _shape(model):
             raise _wrong_base(folder, f"{trained_on}, not {_shape(model)}")
         try:
-            loaded = PeftModel.from_pretrained(model, str(folder), is_trainable=False)
-        except RuntimeError as error:  # another width
+            if isinstance(model, PeftModel):
+                model.load_adapter(str(folder), adapter_name=name, is_trainable=False)
+                model.set_adapter(name)
+                model.requires_grad_(False)
+                loaded: Any = model
+            else:
+                loaded = PeftModel.from_pretrained(model, str(folder), adapter_name=name, is_trainable=False)
+        except RuntimeError as error:  # another width, or another rank
             raise _wrong_base(folder, str(error).splitlines()[-1].strip()) from None
         # To peft, a missing weight is a warning: the empty one stays; and one too many is dropped.
-        with safe_open(folder / "adapter_model.safetensors", "pt") as file:
+        with safe_open(weights, "pt") as file:
             held = set(file.keys())
-        wanted = set(get_peft_model_state_dict(loaded, save_embedding_layers=False))
+        wanted = set(get_peft_model_state_dict(loaded, adapter_name=name, save_embedding_layers=False))
         odd = sorted((wanted - held) | (held - wanted - set(loaded.state_dict())))
         if odd:
             raise _wrong_base(folder, f"{odd[0]} is in only one of them")
         return loaded
 
+    def switch(self, model: Any, name: str) -> None:
+        model.set_adapter(name)
+        model.requires_grad_(False)  # peft makes the one that it switches to trainable
+
+    def disabled(self, model: Any) -> AbstractContextManager[None]:
+        return model.disable_adapter()
+
     def merge(self, model: Any) -> Any:
         return model.merge_and_unload()
+
+
+def refuse_misfit(method: Method, kind: Kind, model_type: str, where: str) -> None:
+    """Nothing, or the method's own sentence on why it cannot work on such a model.
+
+    Args:
+        method: what is to be attached.
+        kind: of the model's attention.
+        model_type: as its config has it.
+        where: what the error names.
+
+    Raises:
+        LuthierError: it cannot.
+    """
+    if why := method.refusal(kind, family_of(model_type)):
+        raise LuthierError(
+            f"{method.label()} cannot be used here: {why}", where=where, mend="take another method, or another model"
+        )
 
 
 def task_type(model: Any) -> Any:

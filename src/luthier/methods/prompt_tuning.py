@@ -11,13 +11,14 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
-from luthier.methods.method import PeftMethod, task_type
+from luthier.methods.method import MethodClass, PeftMethod, task_type
 
 
 class PromptTuning(PeftMethod):
     """Train the embeddings of a few virtual tokens that stand before every input."""
 
     name: ClassVar[str] = "prompt_tuning"
+    belongs_to: ClassVar[MethodClass] = "soft prompt"
     flat: ClassVar[bool] = False
     moves: ClassVar[str] = "virtual tokens before the input"
     paper: ClassVar[str] = "Lester et al. 2021, arXiv 2104.08691"

@@ -9,19 +9,51 @@ from luthier.core.settings import Named
 if TYPE_CHECKING:
     import torch
 
+    from luthier.methods.method import Method
     from luthier.models.batch import Batch
+    from luthier.objectives.objective import Objective, TrainingData
+
+
+class Restraint:
+    """A regulariser at work in one training: what it has seen of the model before the first step, and its term.
+
+    This one adds nothing.
+    """
+
+    def penalty(self, forward: Any, model: Any, batch: Batch, step: int) -> torch.Tensor | None:
+        """What is added to the mean loss of a step, a scalar; None for nothing.
+
+        It is asked once for every micro-batch, and weighted by the share of the step's units that the batch holds.
+
+        Args:
+            forward: the model as the loss calls it, under the training's precision.
+            model: the same, for its weights.
+            batch: of the task that is trained on.
+            step: from 0; what is drawn must depend on it and on settings alone, so that a training can be resumed.
+        """
+        return None
 
 
 class Regulariser(Named):
     """Base of every regulariser. A subclass is one file here and one word in `study_file.py`."""
 
-    def prepare(self, model: Any, data: Any, objective: Any) -> None:
-        """Look at the model before its first step: starting weights, Fisher information on the data by the objective's
-        loss."""
+    retains: ClassVar[bool] = False
+    """Whether it reads data that is not to be forgotten: the training sets of the arm's earlier stages and of the tasks
+    under `retain`."""
+    paper: ClassVar[str] = ""
+    """Authors, year, arXiv number."""
 
-    def penalty(self, model: Any, batch: Batch) -> torch.Tensor | None:
-        """What is added to the mean loss of a step's unit, a scalar; None for nothing."""
-        return None
+    def begin(self, model: Any, *, method: Method, objective: Objective, retained: TrainingData | None) -> Restraint:
+        """Look at the model before its first step, on the device that it trains on.
+
+        Args:
+            model: with the method attached, in evaluation mode; its weights are those that the training starts from,
+                also where the training goes on from a checkpoint.
+            method: what moves.
+            objective: by which loss.
+            retained: what is not to be forgotten; given where `retains`.
+        """
+        return Restraint()
 
 
 class NoRegulariser(Regulariser):

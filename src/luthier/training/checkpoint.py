@@ -23,9 +23,20 @@ from luthier.training import parallel
 if TYPE_CHECKING:
     import torch
 
+    from luthier.methods.method import Method
+
+_OF_METHOD = "method."
+"""What the names of a method's own tensors begin with."""
+
 
 def save_checkpoint(
-    place: Path, model: Any, optimizers: list[torch.optim.Optimizer], state: dict[str, Any], name: str | None = None
+    place: Path,
+    model: Any,
+    optimizers: list[torch.optim.Optimizer],
+    state: dict[str, Any],
+    *,
+    method: Method | None = None,
+    name: str | None = None,
 ) -> None:
     """Write everything that the next step depends on; the previous checkpoint stays until this one is whole.
 
@@ -34,6 +45,7 @@ def save_checkpoint(
         model: its trainable parameters are saved.
         optimizers: their states are saved.
         state: plain data (step, best validation, ...); the random-number states are added here.
+        method: its state is saved.
         name: the folder's name; `step-<step>` by default, which then replaces the older steps.
 
     Raises:
@@ -44,6 +56,8 @@ def save_checkpoint(
     folder = place / (name or f"step-{state['step']:08d}")
     weights = {key: value.detach().contiguous() for key, value in _trained(model).items()}
     tensors, text = _everything_else(optimizers, state)
+    if method is not None:
+        tensors |= {f"{_OF_METHOD}{key}": value.detach().clone() for key, value in method.state(model).items()}
     size = len(text) + sum(tensor.nbytes for tensor in (*weights.values(), *tensors.values()))
     with replacing(folder, f"the checkpoint's {size:,} bytes") as beside:
         save_file(weights, beside / "weights.safetensors")
@@ -56,7 +70,12 @@ def save_checkpoint(
 
 
 def load_checkpoint(
-    place: Path, model: Any, optimizers: list[torch.optim.Optimizer], name: str | None = None
+    place: Path,
+    model: Any,
+    optimizers: list[torch.optim.Optimizer],
+    *,
+    method: Method | None = None,
+    name: str | None = None,
 ) -> dict[str, Any] | None:
     """Restore the latest whole checkpoint (or the one of that name) in place; gives its state, or None.
 
@@ -76,6 +95,9 @@ def load_checkpoint(
     with torch.no_grad():
         for key, parameter in trained.items():
             parameter.copy_(weights[key])
+    of_method = {key: tensors.pop(key) for key in list(tensors) if key.startswith(_OF_METHOD)}
+    if method is not None:
+        method.restore(model, {key.removeprefix(_OF_METHOD): value for key, value in of_method.items()})
     if name is None:
         random.setstate((random_state[0], tuple(random_state[1]), random_state[2]))
         torch.set_rng_state(tensors.pop("random.torch"))

@@ -27,7 +27,7 @@ from luthier.core.store import write_text
 from luthier.core.training_settings import TrainingSettings
 from luthier.methods.method import Method, trainable
 from luthier.objectives.objective import Objective, TrainingData
-from luthier.regularisers.regulariser import Regulariser
+from luthier.regularisers.regulariser import Regulariser, Restraint
 from luthier.training import parallel
 from luthier.training.checkpoint import load_checkpoint, save_checkpoint
 from luthier.training.optimizer import build_optimizers, rate_factor, set_rate
@@ -74,6 +74,7 @@ def train(
     learning_rate: float,
     device: str = "cpu",
     precision: str = "fp32",
+    retained: TrainingData | None = None,
     checkpoints: Path | None = None,
     log: Path | None = None,
     notify: Notify = lambda phase, step, total, values: None,
@@ -88,6 +89,7 @@ def train(
         learning_rate: the resolved peak rate.
         device: `cpu`, `cuda` or `cuda:1`.
         precision: `fp32`, or `bf16` (autocast over fp32 weights).
+        retained: what is not to be forgotten, for a regulariser that `retains`.
         checkpoints: where to save and resume, and where early stopping keeps the best weights; None trains without, and
             keeps the last.
         log: a JSON line a step is added to this file.
@@ -102,13 +104,15 @@ def train(
     steps = settings.steps or max(1, math.ceil(round(settings.epochs * data.steps_per_epoch, 6)))
     optimizers = build_optimizers(method.parameter_groups(model, learning_rate), model, settings, device)
     objective.prepare(model, data)
-    regulariser.prepare(model, data, objective)
     fabric, forward = _on_device(model, optimizers, device, precision, settings.compile)
+    method.prepare(model, steps)
+    restraint = regulariser.begin(model.eval(), method=method, objective=objective, retained=retained)
+    mover = _Mover(fabric, forward, model, optimizers, method, objective, restraint, settings.clip)
     state: dict[str, Any] = {
         "step": 0, "tokens": 0, "seconds": 0.0, "best": None, "best_step": 0, "bad": 0, "losses": []
     }  # fmt: skip
     if checkpoints is not None:
-        state = load_checkpoint(checkpoints, model, optimizers) or state
+        state = load_checkpoint(checkpoints, model, optimizers, method=method) or state
     lines = _Log(log if parallel.first() else None, state["step"])
     validate_at = {round(steps * (turn + 1) / settings.validations) for turn in range(settings.validations)}
     begun, earlier, saved = time.perf_counter(), state["seconds"], time.perf_counter()
@@ -117,8 +121,7 @@ def train(
         step = state["step"]
         batches = data.step(*divmod(step, data.steps_per_epoch))
         rate = set_rate(optimizers, rate_factor(step, steps, settings))
-        loss = _step(fabric, forward, model, optimizers, batches, objective, regulariser, settings.clip, step)
-        method.after_step(model, step)
+        loss = mover.step(batches, step)
         state["step"] = step + 1
         state["tokens"] += sum(batch.tokens for batch in batches)
         state["seconds"] = earlier + time.perf_counter() - begun
@@ -130,19 +133,19 @@ def train(
             value = mean_loss(fabric, forward, model, held_out, objective)
             lines.add(step=step + 1, validation_loss=value)
             notify("validate", step + 1, steps, {"validation_loss": value})
-            _keep_best(state, value, model, optimizers, settings, checkpoints)
+            _keep_best(state, value, model, optimizers, method, settings, checkpoints)
         # All processes stop after the same step, whichever of them has heard the signal.
         asked = parallel.total(float(interruption.asked())) > 0
         due = time.perf_counter() - saved > 60 * settings.checkpoint_minutes
         if checkpoints is not None and (due or asked) and parallel.first():
             lines.flush()
-            save_checkpoint(checkpoints, model, optimizers, state)
+            save_checkpoint(checkpoints, model, optimizers, state, method=method)
             saved = time.perf_counter()
         if asked:
             raise interruption.stop() if parallel.first() else SystemExit(1)
     kept, validation_loss = state["step"], state.get("last")
     if settings.patience and checkpoints is not None and state["best"] is not None:
-        best = load_checkpoint(checkpoints, model, optimizers, name="best")
+        best = load_checkpoint(checkpoints, model, optimizers, method=method, name="best")
         if best is not None:  # else it was damaged, and the last weights are what there is
             kept, validation_loss = best["best_step"], best["best"]
     model.eval()
@@ -185,42 +188,52 @@ def _on_device(
     return fabric, forward
 
 
-def _step(
-    fabric: Any,
-    forward: Any,
-    model: Any,
-    optimizers: list[torch.optim.Optimizer],
-    batches: list[Batch],
-    objective: Objective,
-    regulariser: Regulariser,
-    clip: float,
-    step: int,
-) -> float:
-    """One optimizer step over its micro-batches; gives the loss per unit."""
-    import torch
+@dataclass(frozen=True)
+class _Mover:
+    """What an optimizer step is made with."""
 
-    units = sum(objective.units(batch) for batch in batches)
-    mean: float | torch.Tensor = 0.0
-    for batch in parallel.share(batches):
-        batch = fabric.to_device(batch)
-        loss = objective.loss(forward, batch) / units
-        mean += loss.detach()
-        penalty = regulariser.penalty(model, batch)
-        fabric.backward(loss if penalty is None else loss + penalty * (objective.units(batch) / units))
-    parallel.sum_gradients(trainable(model))
-    norm = torch.nn.utils.clip_grad_norm_(list(trainable(model)), clip)
-    value = parallel.total(mean)
-    if not (math.isfinite(value) and math.isfinite(float(norm))):
-        raise LuthierError(
-            f"the loss is {value} and the gradient's norm {float(norm)} at step {step + 1}: not finite",
-            where="examples " + ", ".join(name for batch in batches for name in batch.example_ids),
-            mend="lower the learning rate, or look at these examples; the weights are those before this step",
-            exit_code=1,
-        )
-    for optimizer in optimizers:
-        optimizer.step()
-        optimizer.zero_grad(set_to_none=True)
-    return value
+    fabric: Any
+    forward: Any
+    model: Any
+    optimizers: list[torch.optim.Optimizer]
+    method: Method
+    objective: Objective
+    restraint: Restraint
+    clip: float
+
+    def step(self, batches: list[Batch], step: int) -> float:
+        """One optimizer step over its micro-batches; gives the loss per unit, penalties apart."""
+        import torch
+
+        units = sum(self.objective.units(batch) for batch in batches)
+        mean: float | torch.Tensor = 0.0
+        for batch in parallel.share(batches):
+            batch = self.fabric.to_device(batch)
+            loss = self.objective.loss(self.forward, batch) / units
+            mean += loss.detach()
+            for penalty in (
+                self.restraint.penalty(self.forward, self.model, batch, step),
+                self.method.penalty(self.model),
+            ):
+                if penalty is not None:
+                    loss = loss + penalty * (self.objective.units(batch) / units)
+            self.fabric.backward(loss)
+        parallel.sum_gradients(trainable(self.model))
+        norm = torch.nn.utils.clip_grad_norm_(list(trainable(self.model)), self.clip)
+        value = parallel.total(mean)
+        if not (math.isfinite(value) and math.isfinite(float(norm))):
+            raise LuthierError(
+                f"the loss is {value} and the gradient's norm {float(norm)} at step {step + 1}: not finite",
+                where="examples " + ", ".join(name for batch in batches for name in batch.example_ids),
+                mend="lower the learning rate, or look at these examples; the weights are those before this step",
+                exit_code=1,
+            )
+        for optimizer in self.optimizers:
+            optimizer.step()
+        self.method.after_step(self.model, step)
+        for optimizer in self.optimizers:
+            optimizer.zero_grad(set_to_none=True)
+        return value
 
 
 def _out_of_patience(state: dict[str, Any], settings: TrainingSettings) -> bool:
@@ -232,6 +245,7 @@ def _keep_best(
     value: float,
     model: Any,
     optimizers: list[torch.optim.Optimizer],
+    method: Method,
     settings: TrainingSettings,
     checkpoints: Path | None,
 ) -> None:
@@ -241,7 +255,7 @@ def _keep_best(
         return
     state.update(best=value, best_step=state["step"], bad=0)
     if settings.patience and checkpoints is not None and parallel.first():
-        save_checkpoint(checkpoints, model, optimizers, state, name="best")
+        save_checkpoint(checkpoints, model, optimizers, state, method=method, name="best")
 
 
 class _Log:
