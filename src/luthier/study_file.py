@@ -124,7 +124,7 @@ class Arm(Settings):
             if not stage.prompting.needs_model:
                 raise ValueError(f"{stage.prompting.name} asks no model, so training one with it has no use")
         for stage in self.trained[:-1]:
-            if not stage.method.mergeable:
+            if not stage.method.leads_on:
                 raise ValueError(f"{stage.method.name} cannot be merged, so it can only be the last stage")
         return self
 

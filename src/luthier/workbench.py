@@ -65,9 +65,10 @@ class Workbench:
         torch.manual_seed(self.spec.seed)
         model = self._base()
         for position, (stage, key) in enumerate(zip(trained[:stages], keys, strict=False)):
-            model = stage.method.load(model, self.store.step("train", key).weights)
+            weights = self.store.step("train", key).weights
+            model = stage.method.load(model, weights)
             if position < len(trained) - 1:
-                model = stage.method.merge(model)
+                model = stage.method.settle(model, weights)
         if stages < len(trained):
             # Seeded anew: what a method draws must not depend on what was loaded before it.
             torch.manual_seed(self.spec.seed)

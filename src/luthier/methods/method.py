@@ -20,7 +20,6 @@ from luthier.models.kinds import Kind
 if TYPE_CHECKING:
     import torch
 
-
 _BASE = "base.json"
 DEFAULT = "default"
 """What an adapter is called where there is one alone."""
@@ -100,6 +99,17 @@ class Method(Named):
         """Parameters by learning rate; one group unless a method says otherwise."""
         return [{"params": list(trainable(model)), "lr": learning_rate}]
 
+    def survey(self, model: Any, data: Any, objective: Any) -> None:
+        """Called once, before the optimizers are made: what is read may decide which weights move (a Fisher mask).
+
+        It must come to the same each time: a training that goes on from a checkpoint asks again.
+
+        Args:
+            model: with the method attached, on its device, in evaluation mode.
+            data: the `TrainingData` that it will be trained on.
+            objective: the `Objective` by whose loss.
+        """
+
     def prepare(self, model: Any, steps: int) -> None:
         """Told before the first step how many there will be."""
 
@@ -146,8 +156,22 @@ class Method(Named):
         raise NotImplementedError
 
     def merge(self, model: Any) -> Any:
-        """The plain model with what was trained folded in, for the stage that follows; only where `mergeable`."""
+        """The plain model with what was trained folded in; only where `mergeable`."""
         return model
+
+    @property
+    def leads_on(self) -> bool:
+        """Whether another stage may follow; what can be merged is merged before it."""
+        return self.mergeable
+
+    def settle(self, model: Any, folder: Path) -> Any:
+        """The model that the stage after this one starts from; only where it `leads_on`.
+
+        Args:
+            model: what `load` gave.
+            folder: what it was loaded from.
+        """
+        return self.merge(model)
 
 
 class PeftMethod(Method):

@@ -9,9 +9,7 @@ from luthier.core.settings import Named
 if TYPE_CHECKING:
     import torch
 
-    from luthier.methods.method import Method
     from luthier.models.batch import Batch
-    from luthier.objectives.objective import Objective, TrainingData
 
 
 class Restraint:
@@ -43,15 +41,15 @@ class Regulariser(Named):
     paper: ClassVar[str] = ""
     """Authors, year, arXiv number."""
 
-    def begin(self, model: Any, *, method: Method, objective: Objective, retained: TrainingData | None) -> Restraint:
+    def begin(self, model: Any, *, method: Any, objective: Any, retained: Any | None) -> Restraint:
         """Look at the model before its first step, on the device that it trains on.
 
         Args:
             model: with the method attached, in evaluation mode; its weights are those that the training starts from,
                 also where the training goes on from a checkpoint.
-            method: what moves.
-            objective: by which loss.
-            retained: what is not to be forgotten; given where `retains`.
+            method: the `Method`: what moves.
+            objective: the `Objective`: by which loss.
+            retained: the `TrainingData` of what is not to be forgotten; given where `retains`.
         """
         return Restraint()
 

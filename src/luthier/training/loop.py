@@ -102,6 +102,8 @@ def train(
     """
     # Rounded first: 0.7 of 10 steps is 7.000000000000001 to a computer, and means 7.
     steps = settings.steps or max(1, math.ceil(round(settings.epochs * data.steps_per_epoch, 6)))
+    model.to(device).eval()
+    method.survey(model, data, objective)
     optimizers = build_optimizers(method.parameter_groups(model, learning_rate), model, settings, device)
     objective.prepare(model, data)
     fabric, forward = _on_device(model, optimizers, device, precision, settings.compile)
