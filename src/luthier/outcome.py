@@ -8,7 +8,9 @@ from typing import Any
 from luthier.core.errors import LuthierError
 from luthier.core.store import Step, Store
 from luthier.core.types import ChoicePrediction, ClassPrediction, Cost, Prediction, Result, TextPrediction
+from luthier.regularisers.regulariser import NoRegulariser
 from luthier.run_spec import RunSpec
+from luthier.study_file import Stage
 
 _SHOWN = (
     "learning_rate", "muon_learning_rate", "optimizer", "steps", "kept_step", "loss", "validation_loss", "flat",
@@ -108,7 +110,7 @@ def identity(spec: RunSpec) -> dict[str, Any]:
         "seed": spec.seed,
         "digest": spec.run_key(),
         "prompting": spec.arm.prompting.label(),
-        "method": " then ".join(stage.method.label() for stage in stages),
+        "method": " then ".join(_described(stage) for stage in stages),
         "objective": stages[-1].objective.name if spec.arm.trained else "none",
         "baseline": spec.arm.baseline,
         "seeded": spec.seeded,
@@ -118,3 +120,9 @@ def identity(spec: RunSpec) -> dict[str, Any]:
         "train_key": keys[-1] if keys else None,
         "predict_key": spec.predict_key(),
     }
+
+
+def _described(stage: Stage) -> str:
+    """`lora(rank=16) with ewc(strength=10) on sentiment`."""
+    held = "" if isinstance(stage.regulariser, NoRegulariser) else f" with {stage.regulariser.label()}"
+    return f"{stage.method.label()}{held}{f' on {stage.task}' if stage.task else ''}"

@@ -9,10 +9,13 @@ from typing import Literal
 from luthier.core.environment import has_fast_bf16
 from luthier.core.errors import LuthierError
 from luthier.core.types import SPLITS, Example, Message, Skipped, Split
+from luthier.methods.method import refuse_misfit
 from luthier.models.encoder_tokens import EncoderRenderer
+from luthier.models.families import family_of
 from luthier.models.load import ModelFiles, find_model
 from luthier.models.tokens import Renderer
 from luthier.plan_encoder import check_encoders
+from luthier.plan_sources import check_sources, read_by_stages, sources_of
 from luthier.prompting.baselines import trivial_baselines
 from luthier.prompting.nearest import Nearest
 from luthier.prompting.prompting import Prompting
@@ -105,17 +108,21 @@ def plan(
     models = {name: find_model(name) for name in (*spec.models, *spec.models_of_arms)}
     tasks = {task.task_name: load_task(task, skip_bad_rows=skip_bad_rows) for task in spec.tasks}
     retained = {task.task_name: load_task(task, skip_bad_rows=skip_bad_rows) for task in spec.retain}
+    sources = {task.task_name: load_task(task, skip_bad_rows=skip_bad_rows) for task in spec.sources}
+    read = {name: {**retained, **sources}[name] for name in read_by_stages(spec)} | tasks
     _check_training_sets(spec, tasks)
+    _check_methods(spec, models)
     check_encoders(spec, models, tasks)
-    grid = _Grid(spec, models, tasks, retained, device)
+    check_sources(spec, models, read)
+    grid = _Grid(spec, models, tasks, retained, read, device)
     too_long: TooLong = {}
     points = grid.points(too_long)
     if check_lengths and not all(finished(run) for run in _runs(points)):
-        too_long = _too_long(spec, models, tasks)
+        too_long = _too_long(spec, models, read)
         if any(too_long.values()) and not skip_bad_rows:
             raise _refuse_too_long(too_long)
         _check_retained_lengths(spec, models, retained)
-        _check_something_is_left(tasks, too_long)
+        _check_something_is_left(read, too_long)
         points = grid.points(too_long)
     trials = tuple(run for point in points for group in point.groups for run in point.trials(group[0]))
     _check_validation_sets(trials, tasks)
@@ -160,6 +167,23 @@ def _check_training_sets(spec: StudySpec, tasks: Mapping[str, Task]) -> None:
             )
 
 
+def _check_methods(spec: StudySpec, models: Mapping[str, ModelFiles]) -> None:
+    """Every method must be able to work on its model, and be merged where another stage follows."""
+    for arm in spec.arms:
+        for name in (arm.model,) if arm.model else spec.models:
+            files = models[name]
+            for stage in arm.trained:
+                refuse_misfit(stage.method, files.kind, files.model_type, f"arm {arm.name} on {name}")
+            for stage in arm.trained[:-1]:
+                why = stage.method.merge_refusal(files.kind, family_of(files.model_type))
+                if stage.method.mergeable and why:
+                    raise LuthierError(
+                        f"{stage.method.label()} cannot be merged before the next stage: {why}",
+                        where=f"arm {arm.name} on {name}",
+                        mend="make it the last stage, or take another method",
+                    )
+
+
 @dataclass(frozen=True)
 class _Grid:
     """What the points of a study are made from."""
@@ -168,6 +192,7 @@ class _Grid:
     models: Mapping[str, ModelFiles]
     tasks: Mapping[str, Task]
     retained: Mapping[str, Task]
+    read: Mapping[str, Task]
     device: str
 
     def points(self, too_long: TooLong) -> tuple[Point, ...]:
@@ -199,7 +224,11 @@ class _Grid:
         own, task = arm.model or name, self.tasks[settings.task_name]
         files = self.models[own]
         compared = {name, *(other.model or name for other in self.spec.arms)}  # arms are compared on the same examples
-        left_out = frozenset(example.id for one in compared for example in too_long.get((one, task.name), ()))
+        too_long_here = {
+            name: frozenset(example.id for one in compared for example in too_long.get((one, name), ()))
+            for name in self.read
+        }
+        left_out = too_long_here[task.name]
         given = [stage.training.learning_rate is not None for stage in arm.stages]
         # What is retained is measured by writing and by likelihoods: an encoder has neither.
         measured = bool(arm.trained) and files.kind != "encoder"
@@ -218,6 +247,7 @@ class _Grid:
             task=settings,
             data=dict(task.without(left_out).of_size(size).digests),
             left_out=tuple(sorted(left_out)),
+            sources=sources_of(arm, task.name, self.spec, self.read, too_long_here),
             size=size,
             documents=measured and self.spec.forgetting,
             retain=tuple(retain),

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import time
 import traceback
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 from luthier.core.durable import replacing
@@ -91,6 +91,22 @@ def examples_of(spec: RunSpec) -> Task:
     raise _changed(spec.task)
 
 
+def task_named(spec: RunSpec, own: Task, name: str) -> Task:
+    """A task that the run's trainings read: its own, or one of its sources.
+
+    Raises:
+        LuthierError: the data is not what the run was planned with.
+    """
+    if name == spec.task.task_name:
+        return own
+    source = next(source for source in spec.sources if source.task.task_name == name)
+    for load in (_loaded, _loaded.__wrapped__):
+        task = load(source.task).without(frozenset(source.left_out))
+        if dict(task.digests) == source.data:
+            return task
+    raise _changed(source.task)
+
+
 def retained_examples(spec: RunSpec, settings: TaskSpec) -> tuple[Example, ...]:
     """The test set of a task that the run is to retain.
 
@@ -126,12 +142,17 @@ def train_what_is_missing(spec: RunSpec, task: Task, bench: Workbench, store: St
             if step.done:
                 continue
             bench.prepare(position)
-            data = bench.training_data(stage, task)
+            named = partial(task_named, spec, task)
+            data = bench.training_data(stage, named(spec.trained_on(stage)))
+            kept = [(bench.asked_by(position, name), named(name)) for name in spec.retained_by(position)]
+            retained = bench.retained_data(stage, kept) if kept else None
             with put_off():  # a signal waits for the end of a step, or for the weights to be kept
-                _train(spec, stage, data, bench, step)
+                _train(spec, stage, data, retained, bench, step)
 
 
-def _train(spec: RunSpec, stage: Stage, data: TrainingData, bench: Workbench, step: Step) -> None:
+def _train(
+    spec: RunSpec, stage: Stage, data: TrainingData, retained: TrainingData | None, bench: Workbench, step: Step
+) -> None:
     """Train one stage, and keep its weights and what is known of how it went."""
     rate = stage.training.learning_rate
     assert rate is not None, "the plan resolves every rate: the key holds it"
@@ -145,6 +166,7 @@ def _train(spec: RunSpec, stage: Stage, data: TrainingData, bench: Workbench, st
         learning_rate=rate,
         device=bench.device,
         precision=spec.precision,
+        retained=retained,
         checkpoints=step.checkpoint,
         log=step.log,
         notify=bench.notify,

@@ -57,6 +57,19 @@ class ModelRef(Settings):
         return self.kind == "encoder-decoder"
 
 
+class Source(Settings):
+    """A task that a run's trainings read beside the one that the run is judged on."""
+
+    task: TaskSpec
+    """Its settings."""
+    data: dict[str, str]
+    """Digests of its splits, as they are used."""
+    left_out: tuple[str, ...] = ()
+    """Examples that are too long for the model, and were left out on request."""
+    retained: bool = False
+    """Whether it stands under `retain`: regularisers read it in every stage."""
+
+
 class RunSpec(Settings):
     """One run: an arm on a model, a task and a seed, everything resolved."""
 
@@ -70,6 +83,8 @@ class RunSpec(Settings):
     """Digests of the task's splits, as they are used."""
     left_out: tuple[str, ...] = ()
     """Examples that are too long for the model, and were left out on request."""
+    sources: tuple[Source, ...] = ()
+    """Other tasks that its trainings read."""
     size: int | None = None
     """How many training examples, where the study varies them."""
     split: Literal["validation", "test"] = "test"
@@ -91,21 +106,44 @@ class RunSpec(Settings):
         """A key per trained stage: the digest of all that its weights depend on, the stage before included."""
         keys: list[str] = []
         start = f"{self.model.identity} from random weights {self.seed}" if self.model.random else self.model.identity
-        for stage in self.arm.trained:
+        for position, stage in enumerate(self.arm.trained):
+            data = self.data_of(self.trained_on(stage))
+            retained = {"retained": [self.data_of(name)["train"] for name in self.retained_by(position)]}
             keys.append(
                 digest(
                     {
                         "stage": stage.fingerprint(),
                         "before": keys[-1] if keys else start,
-                        "train": self.data["train"],
-                        "validation": self.data["validation"],
+                        "train": data["train"],
+                        "validation": data["validation"],
                         "seed": self.seed,
                         "precision": self.precision,
                         "rendering": self._rendering,
+                        **(retained if stage.regulariser.retains else {}),
                     }
                 )
             )
         return keys
+
+    def trained_on(self, stage: Stage) -> str:
+        """The name of the task that a stage is trained on."""
+        return stage.task or self.task.task_name
+
+    def retained_by(self, position: int) -> list[str]:
+        """The tasks that the regulariser of that trained stage keeps from being forgotten: those of the stages before
+        it, and those that the study retains; none where it reads no data."""
+        stage = self.arm.trained[position]
+        if not stage.regulariser.retains:
+            return []
+        before = [self.trained_on(other) for other in self.arm.trained[:position]]
+        kept = [source.task.task_name for source in self.sources if source.retained]
+        return [name for name in dict.fromkeys([*before, *kept]) if name != self.trained_on(stage)]
+
+    def data_of(self, task: str) -> dict[str, str]:
+        """The digests of a task that its trainings read."""
+        if task == self.task.task_name:
+            return self.data
+        return next(source.data for source in self.sources if source.task.task_name == task)
 
     @property
     def kinds(self) -> tuple[PredictionKind, ...]:

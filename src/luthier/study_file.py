@@ -45,14 +45,18 @@ from luthier.prompting.few_shot import FewShot
 from luthier.prompting.nearest import Nearest
 from luthier.prompting.prompting import Prompting
 from luthier.prompting.zero_shot import ZeroShot
+from luthier.regularisers.ewc import EWC
+from luthier.regularisers.kl import KL
+from luthier.regularisers.l2_sp import L2SP
 from luthier.regularisers.regulariser import NoRegulariser, Regulariser
+from luthier.regularisers.replay import Replay
 from luthier.tasks.generated.retention_tasks import RETENTION_TASKS
 from luthier.tasks.task_settings import TaskSettings, Texts
 
 METHODS: tuple[type[Method], ...] = (NoMethod, PromptTuning, LoRA, Adapter, Full)
 BASELINES: tuple[type[Prompting], ...] = (Lead, Copy, Majority, BestConstant, Nearest)
 PROMPTINGS: tuple[type[Prompting], ...] = (ZeroShot, FewShot, BestTemplate, *BASELINES)
-REGULARISERS: tuple[type[Regulariser], ...] = (NoRegulariser,)
+REGULARISERS: tuple[type[Regulariser], ...] = (NoRegulariser, L2SP, EWC, KL, Replay)
 OBJECTIVES: tuple[type[Objective], ...] = (Supervised,)
 METRICS: tuple[type[Metric], ...] = (
     *(Rouge, Bleu, Chrf, ExactMatch, TokenF1),
@@ -90,6 +94,13 @@ class Stage(Settings):
     """Which loss moves them."""
     training: TrainingSettings = TrainingSettings()
     """How long and how fast."""
+    task: str | None = None
+    """What it is trained on: the name of a task under `tasks` or `sources`; the one that the arm is judged on where it
+    is not given."""
+
+    def fingerprint(self) -> Any:
+        """Without the task's name: the data that it stands for is in the keys."""
+        return {key: value for key, value in super().fingerprint().items() if key != "task"}
 
 
 class Arm(Settings):
@@ -222,6 +233,8 @@ class StudySpec(Settings):
     """House models (`house/decoder`), folders, hub ids."""
     tasks: tuple[TaskSpec, ...] = Field(min_length=1)
     """What the models are adapted to."""
+    sources: tuple[TaskSpec, ...] = ()
+    """Tasks that stages are trained on (`task: NAME`) and no arm is judged on."""
     arms: tuple[Arm, ...] = Field(min_length=1)
     """The ways of adapting, each a word (`lora`), a word with settings (`lora: {rank: 8}`), or the long form (`name`,
     `prompting`, `method`, `objective`, any training setting; or `stages`)."""
@@ -290,13 +303,21 @@ class StudySpec(Settings):
             for baseline in BASELINES:
                 if arm.name == baseline.name and not isinstance(arm.prompting, baseline):
                     raise ValueError(f"{arm.name}: that is a baseline's name: give the arm another `name`")
-        for kind, tasks in (("tasks", self.tasks), ("retained tasks", self.retain)):
+        for kind, tasks in (("tasks", (*self.tasks, *self.sources)), ("retained tasks", self.retain)):
             called = [task.task_name for task in tasks]
             for name in called:
                 if called.count(name) > 1:
                     raise ValueError(f"two {kind} are called {name}: give one of them a `name`")
             for name in {BASE_SAMPLES, PROSE} & set(called):
                 raise ValueError(f"{kind}: {name} is the name of texts that Luthier measures: give another `name`")
+        trained_on = {task.task_name for task in (*self.tasks, *self.sources)}
+        for arm in self.arms:
+            for stage in arm.stages:
+                if stage.task is not None and stage.task not in trained_on:
+                    raise ValueError(
+                        f"{arm.name}: task: there is no task {stage.task}{suggest(stage.task, sorted(trained_on))}; "
+                        f"there are {', '.join(sorted(trained_on))}"
+                    )
         for task in self.retain:
             if task.tagging is not None:
                 raise ValueError(f"retain: {task.task_name} tags words, which a language model cannot be asked")

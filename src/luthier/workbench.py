@@ -11,7 +11,7 @@ from typing import Any
 from luthier.core.environment import peak_memory_bytes, reset_peak_memory
 from luthier.core.errors import LuthierError
 from luthier.core.store import Store
-from luthier.core.types import Example, Listener, Message, Progress
+from luthier.core.types import Example, Listener, Message, Progress, Split
 from luthier.models.classifier import ModelClassifier
 from luthier.models.encoder_decoder import start_id
 from luthier.models.encoder_tokens import EncoderRenderer
@@ -22,7 +22,8 @@ from luthier.models.labelled import Labelled
 from luthier.models.load import ModelFiles, find_model, load_model, load_tokenizer
 from luthier.models.tokens import Encoded, Renderer
 from luthier.objectives.objective import TrainingData
-from luthier.prompting.prompting import Program
+from luthier.prompting.prompting import Program, Prompting
+from luthier.prompting.zero_shot import ZeroShot
 from luthier.run_spec import RunSpec
 from luthier.study_file import Stage
 from luthier.tasks.task import Task
@@ -129,17 +130,32 @@ class Workbench:
 
     def training_data(self, stage: Stage, task: Task) -> TrainingData:
         """The stage's examples, rendered by its prompting, encoded, and batched as its objective wants them."""
-        program = stage.prompting.program(task.splits["train"], self.spec.seed)
+        train, validation = (self._encoded(stage, stage.prompting, task, split) for split in ("train", "validation"))
+        return self._batched(stage, train, validation)
+
+    def retained_data(self, stage: Stage, kept: Sequence[tuple[Prompting, Task]]) -> TrainingData:
+        """What the stage is not to forget: the training sets of tasks, each asked in its own way, shuffled together."""
+        together = [row for prompting, task in kept for row in self._encoded(stage, prompting, task, "train")]
+        return self._batched(stage, together, ())
+
+    def asked_by(self, position: int, task: str) -> Prompting:
+        """How a retained task was asked by the stage before that one which was trained on it; else as it is written."""
+        before = [stage for stage in self.spec.arm.trained[:position] if self.spec.trained_on(stage) == task]
+        return before[-1].prompting if before else ZeroShot()
+
+    def _encoded(self, stage: Stage, prompting: Prompting, task: Task, split: Split) -> Sequence[Encoded | Labelled]:
+        program = prompting.program(task.splits["train"], self.spec.seed)
         added = stage.method.added_positions
+        if self.head is not None:
+            return label(program, self.encoder_renderer, task.splits[split], added)
+        return encode(program, self.renderer, task.splits[split], added)
 
-        def encoded(examples: Sequence[Example]) -> Sequence[Encoded | Labelled]:
-            if self.head is not None:
-                return label(program, self.encoder_renderer, examples, added)
-            return encode(program, self.renderer, examples, added)
-
+    def _batched(
+        self, stage: Stage, train: Sequence[Encoded | Labelled], validation: Sequence[Encoded | Labelled]
+    ) -> TrainingData:
         return stage.objective.data(
-            encoded(task.splits["train"]),
-            encoded(task.splits["validation"]),
+            train,
+            validation,
             batch_size=stage.training.batch_size,
             seed=self.spec.seed,
             flat=self.flat,

@@ -46,6 +46,7 @@ class ModelFiles:
         name: as the user gave it.
         folder: where its files lie.
         digest: sixteen hex digits over the config, the tokenizer's files and the weights.
+        model_type: as the config has it (`llama`).
         architecture: the class that the config names (`LlamaForCausalLM`), or else its model type.
         kind: what its attention allows.
         parameters: the weights stored, tied ones once.
@@ -56,6 +57,7 @@ class ModelFiles:
     name: str
     folder: Path
     digest: str
+    model_type: str
     architecture: str
     kind: Kind
     parameters: int
@@ -94,6 +96,7 @@ def find_model(name: str, *, offline: bool = False) -> ModelFiles:
         name=name,
         folder=folder,
         digest=digest.hexdigest()[:16],
+        model_type=str(config.get("model_type", "unknown")),
         architecture=str((config.get("architectures") or [config.get("model_type", "unknown")])[0]),
         kind=kind,
         parameters=count_parameters(weights),
