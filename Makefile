@@ -36,6 +36,7 @@ check: $(STAMP) ## lint, types, layers of imports, freshness of the docs
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python scripts/check_docs.py
+	$(BIN)/python scripts/method_tables.py --check
 
 clean: ## remove .venv and the tools' caches; runs/ stays
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache build dist src/*.egg-info

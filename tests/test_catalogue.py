@@ -23,7 +23,7 @@ def test_a_row_says_what_it_does_with_which_defaults():
 def test_as_markdown_every_row_has_its_cells():
     lines = as_markdown(entries()).splitlines()
     assert len(lines) == len(entries()) + 2
-    assert {line.count("|") for line in lines} == {6}
+    assert {line.count("|") for line in lines} == {5}
 
 
 def test_as_text_the_kinds_are_headings():

@@ -12,6 +12,7 @@ import yaml
 from luthier.core.errors import LuthierError
 from luthier.core.store import Store
 from luthier.core.types import Result
+from luthier.estimate import seconds
 from luthier.regularisers.regulariser import NoRegulariser, Regulariser, Restraint
 from luthier.study import Study
 from tests.models.encoders import tiny_encoder
@@ -117,3 +118,10 @@ def test_an_encoders_head_has_the_labels_of_one_task(rows: Path, tmp_path: Path)
         task |= {"choices": choices, "reference": choices[0], "metrics": ["accuracy"], "primary": "accuracy"}
     with pytest.raises(LuthierError, match="are not those of meetings: other cannot be trained on one and judged"):
         load(tmp_path / "s.yaml", given).plan(device="cpu")
+
+
+def test_a_shared_training_is_estimated_once(decoder: Path, rows: Path, tmp_path: Path) -> None:
+    planned = load(tmp_path / "s.yaml", two_tasks(decoder, rows, arms=[SEQUENCE])).plan(device="cpu")
+    counted: set[str] = set()
+    first, second = (seconds(run, planned, counted) for run in planned.runs)
+    assert second < first and counted == set(planned.runs[0].train_keys())

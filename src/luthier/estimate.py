@@ -20,20 +20,30 @@ _START_SECONDS = 8.0
 """Imports and loading, once per worker and then some."""
 
 
-def seconds(run: RunSpec, plan: Plan) -> float:
-    """Seconds of the whole machine that a run may take; right to a factor of two or so."""
+def seconds(run: RunSpec, plan: Plan, counted: set[str] | None = None) -> float:
+    """Seconds of the whole machine that a run may take; right to a factor of two or so.
+
+    Args:
+        run: what is to be done.
+        plan: which it is part of.
+        counted: the keys of trainings that runs before this one do: they cost nothing here, and those of this one are
+            added.
+    """
     if not run.arm.prompting.needs_model:
         return 1.0
     task = plan.tasks[run.task.task_name].of_size(run.size)
     folder = plan.models[run.model.name].folder
     operations = 0.0
-    for stage in run.arm.trained:
-        tokens = _tokens(folder, task.splits["train"])
+    counted = set() if counted is None else counted
+    for stage, key in zip(run.arm.trained, run.train_keys(), strict=True):
+        if key in counted:
+            continue
+        counted.add(key)
+        name = run.trained_on(stage)
+        train = (task if name == task.name else plan.read[name]).splits["train"]
         size = stage.training.batch_size
-        seen = tokens * (
-            stage.training.steps * size / max(1, len(task.splits["train"]))
-            if stage.training.steps
-            else stage.training.epochs
+        seen = _tokens(folder, train) * (
+            stage.training.steps * size / max(1, len(train)) if stage.training.steps else stage.training.epochs
         )
         operations += 5 * run.model.parameters * seen
     asked = task.splits[run.split]

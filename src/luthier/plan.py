@@ -71,6 +71,7 @@ class Plan:
         runs: every run on the test set, in the order of the report; before the trials are done, as if each arm's first
             candidate had been chosen (`luthier.choices` then puts in what was).
         tasks: every task, read, by name, with all of its training set.
+        read: these, and the tasks that stages alone read.
         models: every model's files, by the name in the study.
         skipped: by task, the rows left out, and why.
         leaks: by task, what of the held-out rows stands in the training set too (in the largest that is used).
@@ -80,6 +81,7 @@ class Plan:
     trials: tuple[RunSpec, ...]
     runs: tuple[RunSpec, ...]
     tasks: Mapping[str, Task]
+    read: Mapping[str, Task]
     models: Mapping[str, ModelFiles]
     skipped: Mapping[str, tuple[Skipped, ...]]
     leaks: Mapping[str, Leakage]
@@ -131,6 +133,7 @@ def plan(
         trials=trials,
         runs=_runs(points),
         tasks=tasks,
+        read=read,
         models=models,
         skipped=_skipped(tasks, too_long),
         leaks={name: _leaks(task.of_size(max(spec.sizes, default=None))) for name, task in tasks.items()},

@@ -1,8 +1,10 @@
-"""One suite over every method that trains: a new entry of `study_file.METHODS` is tested without another line."""
+"""One suite over every cell of the matrix of methods: a new entry of `study_file.METHODS` is tested without another
+line. What a method's class claims of a family of models is what is tested here."""
 
 from __future__ import annotations
 
 import copy
+import json
 from pathlib import Path
 from typing import Any
 
@@ -10,132 +12,220 @@ import pytest
 import torch
 from safetensors import safe_open
 
-from luthier.methods.method import Method, trainable
-from luthier.models.batch import Batch, padded_batch, pairs_batch
-from luthier.models.encoder_decoder import start_id
+from luthier.core.errors import LuthierError
+from luthier.methods.method import Method, refuse_misfit, trainable
+from luthier.models.families import FAMILIES
 from luthier.models.forward import inference, scored_logits
 from luthier.objectives.supervised import Supervised
-from luthier.study_file import METHODS
-from tests.training.small import Fitted, attached, base, fit, sequences, supervised_data, weights
+from tests.contracts.cells import Cell, all_cells, as_parameters, disturbed, working
+from tests.families import attach_to, family_batch, family_data, family_model, family_rows, logits
+from tests.training.small import Fitted, attached, fit, sequences, supervised_data, weights
 
-TRAINING = [method() for method in METHODS if method.trains]
-ROWS = sequences(16)
-ASKED = sequences(4, seed=1)
 STEPS = 15
-FAMILIES = ("llama", "gpt2", "t5", "bart")
-"""Linear layers with an untied head; transposed ones (`Conv1D`) with biases and a tied head; encoder-decoders, norms
-before their sublayers and after them."""
 
 
-def asked(model: Any) -> Batch:
-    start = start_id(model)
-    return padded_batch(ASKED, pad_id=0) if start is None else pairs_batch(ASKED, pad_id=0, start_id=start)
+def rate(method: Method, model: Any) -> float:
+    return method.learning_rate(sum(parameter.numel() for parameter in model.parameters()))
 
 
-def logits(model: Any) -> torch.Tensor:
-    model.eval()
-    with torch.no_grad():
-        return scored_logits(model, asked(model))
+def fitted(cell: Cell, steps: int = STEPS) -> Fitted:
+    """A short training in padded batches at the suggested rate."""
+    model = attach_to(cell.family, cell.method)
+    data = family_data(model, family_rows(cell.family, 16))
+    return fit(model, data, cell.method, learning_rate=rate(cell.method, model), steps=steps, validations=0)
 
 
-@pytest.fixture(
-    scope="module",
-    params=[(method, family) for method in TRAINING for family in FAMILIES],
-    ids=lambda pair: f"{pair[0].name}-{pair[1]}",
-)
-def case(request: pytest.FixtureRequest) -> tuple[Method, str, dict[str, torch.Tensor], Fitted]:
-    """The method, the family, its weights before, and a short training in padded batches at the suggested rate."""
-    method, family = request.param
-    model = attached(method, family=family)
-    before = weights(model)
-    rate = method.learning_rate(sum(parameter.numel() for parameter in model.parameters()))
-    data = supervised_data(ROWS, flat=False, start_id=start_id(model))
-    fitted = fit(model, data, method, learning_rate=rate, steps=STEPS, validations=0)
-    return method, family, before, fitted
+Case = tuple[Cell, dict[str, torch.Tensor], Fitted]
 
 
-Case = tuple[Method, str, dict[str, torch.Tensor], Fitted]
+@pytest.fixture(scope="module", params=as_parameters(working()))
+def case(request: pytest.FixtureRequest) -> Case:
+    """The cell, its weights before, and a short training."""
+    cell = request.param
+    return cell, weights(attach_to(cell.family, cell.method)), fitted(cell)
+
+
+def asked(cell: Cell) -> Any:
+    return family_rows(cell.family, 4, seed=1)
 
 
 def test_says_what_it_is(case: Case) -> None:
-    method = case[0]
-    assert method.moves
+    method = case[0].method
+    assert method.moves and method.belongs_to
     assert 0 < method.learning_rate(10**12) <= method.learning_rate(10**6) < 1
     assert method.added_positions >= 0
+    assert 0 < method.merge_tolerance <= 1e-2
+    assert all(0 < share < 1 for share in method.falls.values())
+
+
+def test_begins_at_the_base_where_it_says_so(case: Case) -> None:
+    cell = case[0]
+    model = family_model(cell.family)
+    before = logits(model, asked(cell))
+    torch.manual_seed(0)
+    after = logits(cell.method.attach(model, None), asked(cell))
+    assert torch.allclose(before, after, atol=1e-5) == cell.method.starts_at_base
 
 
 def test_the_loss_falls(case: Case) -> None:
-    losses = case[3].losses
-    assert sum(losses[-3:]) / 3 < 0.97 * sum(losses[:2]) / 2
+    losses = case[2].losses
+    assert sum(losses[-3:]) / 3 < sum(losses[:2]) / 2
 
 
 def test_only_what_is_trainable_moves_and_all_of_it_does(case: Case) -> None:
-    _, _, before, fitted = case
-    moved = {name for name, value in weights(fitted.model).items() if not torch.equal(value, before[name])}
-    assert moved == {name for name, parameter in fitted.model.named_parameters() if parameter.requires_grad}
+    _, before, trained = case
+    moved = {name for name, value in weights(trained.model).items() if not torch.equal(value, before[name])}
+    assert moved == {name for name, parameter in trained.model.named_parameters() if parameter.requires_grad}
+    assert moved
 
 
 def test_what_is_saved_is_what_was_trained_and_gives_the_same_logits(case: Case, tmp_path: Path) -> None:
-    method, family, _, fitted = case
-    method.save(fitted.model, tmp_path)
-    assert not [path for path in tmp_path.rglob("*") if path.suffix in (".bin", ".pt", ".pkl")]
+    cell, _, trained = case
+    cell.method.save(trained.model, tmp_path)
+    assert {path.suffix for path in tmp_path.rglob("*") if path.is_file()} <= {".safetensors", ".json", ".md"}
     saved = 0
     for path in tmp_path.rglob("*.safetensors"):
         with safe_open(path, "pt") as file:
             names = set(file.keys()) - {"final_logits_bias"}  # BART's, which is no weight
             saved += sum(file.get_tensor(name).numel() for name in names)
-    assert saved == sum(parameter.numel() for parameter in trainable(fitted.model))
-    fresh = base(family)
-    untrained = logits(fresh)
-    loaded = method.load(fresh, tmp_path)
-    torch.testing.assert_close(logits(loaded), logits(fitted.model), atol=1e-5, rtol=1e-5)
-    assert not torch.allclose(logits(loaded), untrained, atol=1e-2)
+    assert saved == cell.method.stored(trained.model)
+    fresh = family_model(cell.family)
+    untrained = logits(fresh, asked(cell))
+    loaded = cell.method.load(fresh, tmp_path)
+    torch.testing.assert_close(logits(loaded, asked(cell)), logits(trained.model, asked(cell)), atol=1e-5, rtol=1e-5)
+    assert not torch.allclose(logits(loaded, asked(cell)), untrained, atol=1e-4)
+    assert not any(parameter.requires_grad for parameter in loaded.parameters())
 
 
 def test_merging_keeps_the_logits(case: Case) -> None:
-    method, family, _, fitted = case
-    if not method.mergeable:
-        pytest.skip("not mergeable")
-    model = copy.deepcopy(fitted.model)
-    expected = logits(model)
-    merged = method.merge(model)
-    assert type(merged) is type(base(family))
-    assert merged.state_dict().keys() == base(family).state_dict().keys()
-    torch.testing.assert_close(logits(merged), expected, atol=1e-4, rtol=1e-4)
+    cell, _, trained = case
+    if why := cell.merge_refusal:
+        assert_a_sentence(why)
+        return
+    model = copy.deepcopy(trained.model)
+    expected = logits(model, asked(cell))
+    merged = cell.method.merge(model)
+    assert type(merged) is type(family_model(cell.family))
+    assert merged.state_dict().keys() == family_model(cell.family).state_dict().keys()
+    difference = (logits(merged, asked(cell)) - expected).abs().max() / expected.abs().max()
+    assert difference <= cell.method.merge_tolerance
+
+
+def test_disabling_gives_the_base_and_switching_leaks_nothing(case: Case, tmp_path: Path) -> None:
+    cell, method = case[0], case[0].method
+    if method.switching == "never":
+        return
+    expected = {}
+    for seed, name in enumerate(("first", "second")):
+        model = disturbed(cell, seed)
+        method.save(model, tmp_path / name)
+        alone = method.load(family_model(cell.family), tmp_path / name, name)
+        expected[name] = logits(alone, asked(cell))
+    plain = logits(reference_of(cell), asked(cell))
+    model = method.load(family_model(cell.family), tmp_path / "first", "first")
+    model = method.load(model, tmp_path / "second", "second")
+    for name in ("first", "second", "first"):
+        method.switch(model, name)
+        assert torch.equal(logits(model, asked(cell)), expected[name])
+        if not case_has_head(cell):  # an encoder without the adapter's head answers nothing
+            with method.disabled(model):
+                assert torch.equal(logits(model, asked(cell)), plain)
+    assert not torch.allclose(expected["first"], expected["second"], atol=1e-4)
+
+
+def reference_of(cell: Cell) -> Any:
+    """The model that a disabled method is to answer as: the base, or what the method makes of it for good."""
+    return cell.method.base_of(family_model(cell.family))
+
+
+def case_has_head(cell: Cell) -> bool:
+    return FAMILIES[cell.family] == "encoder"
 
 
 def test_flat_is_honest(case: Case) -> None:
-    method, family, _, padded = case
-    if not method.flat:
-        pytest.skip("its rows are padded")
-    if family != "llama":
-        pytest.skip("one family will do, and encoder-decoders are always padded")
-    rate = method.learning_rate(sum(parameter.numel() for parameter in padded.model.parameters()))
-    flat = fit(attached(method), supervised_data(ROWS), method, learning_rate=rate, steps=STEPS, validations=0)
-    assert flat.losses == pytest.approx(padded.losses, abs=1e-4)
-    torch.testing.assert_close(logits(flat.model), logits(padded.model), atol=1e-3, rtol=1e-3)
+    cell, _, padded = case
+    method = cell.method
+    if not method.flat or cell.family != "llama":
+        return  # one family will do: encoders and encoder-decoders are always padded
+    rows, held = sequences(16), sequences(4, seed=1)
+    flat = fit(attached(method), supervised_data(rows), method, learning_rate=rate(method, padded.model), steps=STEPS,
+               validations=0)  # fmt: skip
+    assert flat.losses == pytest.approx(padded.losses, abs=1e-3)
+    torch.testing.assert_close(logits(flat.model, held), logits(padded.model, held), atol=5e-3, rtol=5e-3)
 
 
 def test_gradients_flow_after_an_evaluation(case: Case) -> None:
-    method, family, *_ = case
-    model = attached(method, family=family)
+    cell = case[0]
+    model = attach_to(cell.family, cell.method)
+    batch = family_batch(model, asked(cell))
     with inference(model):
-        scored_logits(model, asked(model))
+        scored_logits(model, batch)
     model.train()
-    Supervised().loss(model, asked(model)).backward()
+    Supervised().loss(model, batch).backward()
     assert all(parameter.grad is not None for parameter in trainable(model))
     assert any(bool(parameter.grad.abs().sum() > 0) for parameter in trainable(model))
 
 
-def test_attaching_draws_from_the_seed_alone(case: Case) -> None:
-    method, family, before, _ = case
-    again = weights(attached(method, family=family))
-    assert all(torch.equal(again[name], value) for name, value in before.items())
+def test_one_seed_repeats_bit_for_bit(case: Case) -> None:
+    cell, before, trained = case
+    again = fitted(cell)
+    assert again.losses == trained.losses
+    end = weights(trained.model)
+    assert all(torch.equal(value, end[name]) for name, value in weights(again.model).items())
+    assert end.keys() >= before.keys()
 
 
 def test_parameter_groups_hold_every_trainable_weight_once(case: Case) -> None:
-    method, family, *_ = case
-    model = attached(method, family=family)
-    grouped = [id(parameter) for group in method.parameter_groups(model, 1e-3) for parameter in group["params"]]
+    cell = case[0]
+    model = attach_to(cell.family, cell.method)
+    groups = cell.method.parameter_groups(model, 1e-3)
+    grouped = [id(parameter) for group in groups for parameter in group["params"]]
     assert sorted(grouped) == sorted(id(parameter) for parameter in trainable(model))
-    assert all(group["lr"] > 0 for group in method.parameter_groups(model, 1e-3))
+    assert all(group["lr"] > 0 for group in groups)
+
+
+def test_another_base_is_refused(case: Case, tmp_path: Path) -> None:
+    """Of another family, of another width, and a folder without the weights."""
+    cell, _, trained = case
+    cell.method.save(trained.model, tmp_path)
+    other = next(name for name in FAMILIES if FAMILIES[name] == FAMILIES[cell.family] and name != cell.family)
+    with pytest.raises(LuthierError) as told:
+        cell.method.load(family_model(other), tmp_path)
+    assert told.value.exit_code == 2 and told.value.mend
+    for path in tmp_path.rglob("*.safetensors"):
+        path.unlink()
+    with pytest.raises(LuthierError) as told:
+        cell.method.load(family_model(cell.family), tmp_path)
+    assert told.value.exit_code == 2 and told.value.mend
+
+
+@pytest.mark.parametrize("cell", [cell for cell in all_cells() if cell.refusal], ids=str)
+def test_what_cannot_work_says_why(cell: Cell) -> None:
+    assert cell.refusal is not None
+    assert_a_sentence(cell.refusal)
+    with pytest.raises(LuthierError) as told:
+        refuse_misfit(cell.method, FAMILIES[cell.family], cell.family, "arm x")
+    assert cell.refusal in str(told.value)
+
+
+def assert_a_sentence(text: str) -> None:
+    assert len(text.split()) >= 4 and "\n" not in text and not text.endswith(".")
+
+
+def test_no_cell_is_claimed_that_is_not_tested() -> None:
+    """What `luthier methods` prints against what is tested here."""
+    from luthier.method_matrix import as_data
+
+    claimed = {
+        f"{row['method']}-{family}" for row in as_data() for family, cell in row["cells"].items() if cell["trains"]
+    }
+    assert claimed == {str(cell) for cell in working()}
+    json.dumps(as_data())
+
+
+def test_a_fair_sample_is_in_the_fast_tests() -> None:
+    parameters = as_parameters(working())
+    fast = [one.values[0] for one in parameters if not one.marks]
+    assert {cell.method.label() for cell in fast} == {cell.method.label() for cell in working()}
+    if len(fast) >= len(FAMILIES):
+        assert {cell.family for cell in fast} == set(FAMILIES)

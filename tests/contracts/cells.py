@@ -1,0 +1,81 @@
+"""The matrix of methods: every one that trains, with each of its variants, on every family of models.
+
+What `luthier methods` prints is made of the same cells, so that none is claimed without a test. `make test` takes a
+fair sample: every row once, in turns on the nine families; all the others are marked slow.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+import torch
+
+from luthier.method_matrix import rows
+from luthier.methods.method import Method, trainable
+from luthier.models.families import FAMILIES
+from tests.families import attach_to
+
+ROWS = rows()
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A method on a family of models."""
+
+    method: Method
+    family: str
+
+    @property
+    def refusal(self) -> str | None:
+        """Why it cannot work; None where it is claimed to."""
+        return self.method.refusal(FAMILIES[self.family], self.family)
+
+    @property
+    def merge_refusal(self) -> str | None:
+        """Why it cannot be merged."""
+        return self.method.merge_refusal(FAMILIES[self.family], self.family)
+
+    def __str__(self) -> str:
+        return f"{self.method.label()}-{self.family}"
+
+
+def all_cells() -> list[Cell]:
+    """Every cell, those that are refused too."""
+    return [Cell(method, family) for method in ROWS for family in FAMILIES]
+
+
+def as_parameters(cells: Sequence[Cell]) -> list[Any]:
+    """The cells as parameters of a test: the sample as it is, the rest marked slow."""
+    sample = {str(cell) for cell in fast()}
+    return [
+        pytest.param(cell, id=str(cell), marks=() if str(cell) in sample else pytest.mark.slow) for cell in cells
+    ]  # fmt: skip
+
+
+def working() -> list[Cell]:
+    """The cells that are claimed to work."""
+    return [cell for cell in all_cells() if cell.refusal is None]
+
+
+def disturbed(cell: Cell, seed: int = 0) -> Any:
+    """A model with the method on it, its trainable weights moved away from where they start, as training would."""
+    model = attach_to(cell.family, cell.method, seed)
+    stream = torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        for parameter in trainable(model):
+            spread = float(parameter.abs().mean()) or 0.02
+            parameter.add_(torch.randn(parameter.shape, generator=stream) * 0.3 * spread)
+    return model.eval()
+
+
+def fast() -> list[Cell]:
+    """Each row once: on the next family in turn on which it works."""
+    families, chosen = list(FAMILIES), []
+    for turn, method in enumerate(ROWS):
+        start = turn % len(families)
+        order = [Cell(method, family) for family in families[start:] + families[:start]]
+        chosen += [cell for cell in order if cell.refusal is None][:1]
+    return chosen
