@@ -179,9 +179,11 @@ def _train_model(
     torch.manual_seed(spec.seed)
     model = spec.architecture.build(tokenizer)
     if spec.start:
-        from luthier.models.warm_start import load_start, warm_start
+        from luthier.models.load import find_model
+        from luthier.models.pretrained import load_pretrained
+        from luthier.models.warm_start import warm_start
 
-        warm_start(model, load_start(spec.start))
+        warm_start(model, load_pretrained(find_model(spec.start)))
     if spec.architecture.name != "t5":
         use_flat_attention(model)
     training = spec.training.model_copy(update={"steps": data.steps_per_epoch})

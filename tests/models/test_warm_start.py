@@ -10,8 +10,10 @@ import torch
 
 from luthier.core.errors import LuthierError
 from luthier.models.architectures import T5, Architecture, Bert, Llama
+from luthier.models.load import find_model
+from luthier.models.pretrained import load_pretrained
 from luthier.models.tokenizer_training import framed
-from luthier.models.warm_start import load_start, warm_start
+from luthier.models.warm_start import warm_start
 from tests.objectives.vocabularies import tiny_tokenizer
 
 SIZES: dict[str, Any] = {
@@ -40,7 +42,7 @@ class TestTheSameArchitecture:
         source, model = built(cls), built(cls, seed=1)
         source.save_pretrained(tmp_path)
         framed(tiny_tokenizer(), cls.framing, 64).save_pretrained(tmp_path)
-        assert warm_start(model, load_start(str(tmp_path))) == "all weights"
+        assert warm_start(model, load_pretrained(find_model(str(tmp_path)))) == "all weights"
         inputs = {"input_ids": IDS} | ({"decoder_input_ids": IDS} if cls is T5 else {})
         with torch.no_grad():
             assert torch.equal(model(**inputs).logits, source(**inputs).logits)

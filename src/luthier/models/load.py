@@ -150,7 +150,7 @@ def load_model(
         "output_loading_info": True,
         "ignore_mismatched_sizes": bool(head),
     }
-    with _quiet(), _explained(files):
+    with quiet(), _explained(files):
         try:
             if random_init:
                 config = AutoConfig.from_pretrained(files.folder, **safe, **of_head)
@@ -185,7 +185,7 @@ def load_tokenizer(files: ModelFiles) -> Any:
     """
     from transformers import AutoTokenizer
 
-    with _quiet(), _explained(files):
+    with quiet(), _explained(files):
         tokenizer = AutoTokenizer.from_pretrained(files.folder, trust_remote_code=False, local_files_only=True)
     rows = config_value(_read_json(files.folder / "config.json"), "vocab_size")
     # A padding token without an embedding does no harm: padding is never looked at.
@@ -297,7 +297,7 @@ def _explained(files: ModelFiles) -> Iterator[None]:
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """Keep transformers' progress bars and load reports to itself: what matters of them is checked and raised."""
     import transformers
 

@@ -10,25 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 from luthier.core.errors import LuthierError
-from luthier.models.load import find_model, load_model
 from luthier.models.neighbours import look_at_neighbours, scale_positions
-
-
-def load_start(name: str) -> Any:
-    """The model of that name with the head that it was pretrained with, a decoder's, an encoder's or both.
-
-    Raises:
-        LuthierError: there is none.
-    """
-    files = find_model(name)
-    if files.kind != "encoder":
-        return load_model(files)
-    import torch
-    from transformers import AutoModelForMaskedLM
-
-    return AutoModelForMaskedLM.from_pretrained(
-        files.folder, dtype=torch.float32, trust_remote_code=False, local_files_only=True, use_safetensors=True
-    )
 
 
 def warm_start(model: Any, source: Any) -> str:

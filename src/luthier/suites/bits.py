@@ -16,6 +16,7 @@ from luthier.core.errors import LuthierError
 from luthier.core.settings import read, read_yaml
 from luthier.models.load import ModelFiles, find_model, load_model, load_tokenizer
 from luthier.models.names import HOUSE
+from luthier.models.pretrained import load_pretrained
 from luthier.pretrain_file import PretrainSpec
 from luthier.suites.figures import Figures, Measure, recorded_figures, text_digest, xz_bits_per_byte
 from luthier.suites.held_out import bits_per_byte, cross_entropy_of, held_out_batches, measure_of
@@ -208,7 +209,7 @@ def _scorer(files: ModelFiles, row: int, device: str) -> Callable[[Sequence[str]
     from luthier.objectives.packing import Vocabulary
 
     objective, vocabulary = measure_of(files.kind), Vocabulary.of(tokenizer)
-    model = masked_model(files, device) if files.kind == "encoder" else load_model(files, device=device)
+    model = load_pretrained(files, device=device)
 
     def score(texts: Sequence[str]) -> float:
         batches = held_out_batches(objective, vocabulary, _encoded(tokenizer, texts), row)
@@ -217,32 +218,6 @@ def _scorer(files: ModelFiles, row: int, device: str) -> Callable[[Sequence[str]
         return cross_entropy_of(model, objective, batches, device)
 
     return score
-
-
-def masked_model(files: ModelFiles, device: str) -> Any:
-    """An encoder with the layer that foretells tokens.
-
-    Raises:
-        LuthierError: it was saved without that layer.
-    """
-    import torch
-    from transformers import AutoModelForMaskedLM
-    from transformers.utils import logging
-
-    logging.disable_progress_bar()
-    try:
-        model, loaded = AutoModelForMaskedLM.from_pretrained(
-            files.folder, dtype=torch.float32, use_safetensors=True, output_loading_info=True, local_files_only=True
-        )
-    finally:
-        logging.enable_progress_bar()
-    if loaded["missing_keys"]:
-        raise LuthierError(
-            f"{files.name} lacks {sorted(loaded['missing_keys'])[0]}: it was saved without what foretells tokens",
-            where=str(files.folder),
-            mend="name the model as it was pretrained",
-        )
-    return model.to(device).eval()
 
 
 def _begin_texts(tokenizer: Any, files: ModelFiles) -> None:
