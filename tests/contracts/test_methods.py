@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import torch
 from safetensors import safe_open
+from safetensors.torch import load_file, save_file
 
 from luthier.core.errors import LuthierError
 from luthier.methods.method import Method, refuse_misfit, trainable
@@ -197,6 +198,32 @@ def test_another_base_is_refused(case: Case, tmp_path: Path) -> None:
     with pytest.raises(LuthierError) as told:
         cell.method.load(family_model(cell.family), tmp_path)
     assert told.value.exit_code == 2 and told.value.mend
+
+
+def test_weights_of_another_size_are_refused(case: Case, tmp_path: Path) -> None:
+    """As of another rank: one of the saved tensors is a row longer than the settings beside it say."""
+    cell, _, trained = case
+    cell.method.save(trained.model, tmp_path)
+    path = next(iter(sorted(tmp_path.rglob("*.safetensors"))))
+    tensors = load_file(path)
+    with safe_open(path, "pt") as file:
+        metadata = file.metadata()
+    name = next(name for name in sorted(tensors) if tensors[name].ndim)
+    tensors[name] = torch.cat([tensors[name], tensors[name][-1:]])
+    save_file(tensors, path, metadata)
+    with pytest.raises(LuthierError) as told:
+        cell.method.load(family_model(cell.family), tmp_path)
+    assert told.value.exit_code == 2 and told.value.mend
+
+
+def test_a_target_that_matches_nothing_is_refused(case: Case) -> None:
+    cell = case[0]
+    if "targets" not in type(cell.method).model_fields:
+        return
+    lost = cell.method.model_copy(update={"targets": ("no_such_module",)})
+    with pytest.raises(LuthierError, match="no_such_module") as told:
+        lost.attach(family_model(cell.family), None)
+    assert told.value.mend
 
 
 @pytest.mark.parametrize("cell", [cell for cell in all_cells() if cell.refusal], ids=str)
