@@ -22,6 +22,7 @@ from luthier.core.errors import LuthierError
 from luthier.core.interruption import put_off
 from luthier.core.store import Step, Store
 from luthier.core.types import Example, Listener, Prediction, Progress, Result, ignore
+from luthier.deploy.trained import Origin
 from luthier.evaluate import means_by_member, score, score_against_others
 from luthier.methods.method import trainable
 from luthier.objectives.objective import TrainingData
@@ -174,10 +175,18 @@ def _train(
     size = sum(weights.numel() * weights.element_size() for weights in trainable(bench.adapted))
     with replacing(step.weights, f"{size:,} bytes of weights") as beside:
         stage.method.save(bench.adapted, beside)
+        _whose(spec, stage, bench, step).write(beside)
     optimizer = {"learning_rate": rate, "optimizer": stage.training.optimizer}
     if stage.training.optimizer == "muon":
         optimizer["muon_learning_rate"] = stage.training.muon_learning_rate
     step.finish({**optimizer, **_training_record(spec, trained, bench, step)})
+
+
+def _whose(spec: RunSpec, stage: Stage, bench: Workbench, step: Step) -> Origin:
+    """What stands beside the weights, to be found again by; a later stage's base is no model by itself."""
+    first = step.folder.name == spec.train_keys()[0] and not spec.model.random
+    name, identity = (spec.model.name, spec.model.identity) if first else (None, None)
+    return Origin(method=stage.method, model=name, identity=identity, head=bench.head)
 
 
 def predict_what_is_missing(spec: RunSpec, task: Task, bench: Workbench, store: Store) -> list[Prediction]:

@@ -16,12 +16,37 @@ from luthier.core.errors import LuthierError
 from luthier.core.settings import OneOf, Settings, override, read, suggest
 from luthier.core.training_settings import TrainingSettings
 from luthier.core.types import PredictionKind
+from luthier.methods.adalora import AdaLoRA
 from luthier.methods.adapter import Adapter
+from luthier.methods.attention import Attention
+from luthier.methods.bitfit import BitFit
+from luthier.methods.boft import BOFT
+from luthier.methods.compacter import Compacter
+from luthier.methods.dora import DoRA
+from luthier.methods.fisher_mask import FisherMask
+from luthier.methods.fourierft import FourierFT
 from luthier.methods.full import Full
+from luthier.methods.fusion import Fusion
+from luthier.methods.head_only import HeadOnly
+from luthier.methods.ia3 import IA3
+from luthier.methods.layers import Layers
+from luthier.methods.llama_adapter import LlamaAdapter
+from luthier.methods.loha import LoHa
+from luthier.methods.lokr import LoKr
 from luthier.methods.lora import LoRA
 from luthier.methods.method import Method
+from luthier.methods.miss import MiSS
+from luthier.methods.multitask_prompt_tuning import MultitaskPromptTuning
 from luthier.methods.none import NoMethod
+from luthier.methods.norms import Norms
+from luthier.methods.oft import OFT
+from luthier.methods.p_tuning import PTuning
+from luthier.methods.p_tuning_v2 import PTuningV2
+from luthier.methods.peft_method import Peft
+from luthier.methods.prefix_tuning import PrefixTuning
 from luthier.methods.prompt_tuning import PromptTuning
+from luthier.methods.qlora import QLoRA
+from luthier.methods.vera import VeRA
 from luthier.metrics.accuracy import Accuracy
 from luthier.metrics.bits_per_byte import BitsPerByte
 from luthier.metrics.bleu import Bleu
@@ -53,7 +78,16 @@ from luthier.regularisers.replay import Replay
 from luthier.tasks.generated.retention_tasks import RETENTION_TASKS
 from luthier.tasks.task_settings import TaskSettings, Texts
 
-METHODS: tuple[type[Method], ...] = (NoMethod, PromptTuning, LoRA, Adapter, Full)
+METHODS: tuple[type[Method], ...] = (
+    *(NoMethod, PromptTuning, LoRA, Adapter, Full),
+    *(DoRA, AdaLoRA, VeRA, LoHa, LoKr),
+    *(OFT, BOFT, FourierFT, MiSS, QLoRA),
+    *(IA3, LlamaAdapter),
+    *(Compacter, Fusion),
+    *(PrefixTuning, PTuning, PTuningV2, MultitaskPromptTuning),
+    Peft,
+    *(BitFit, Norms, Layers, Attention, HeadOnly, FisherMask),
+)
 BASELINES: tuple[type[Prompting], ...] = (Lead, Copy, Majority, BestConstant, Nearest)
 PROMPTINGS: tuple[type[Prompting], ...] = (ZeroShot, FewShot, BestTemplate, *BASELINES)
 REGULARISERS: tuple[type[Regulariser], ...] = (NoRegulariser, L2SP, EWC, KL, Replay)

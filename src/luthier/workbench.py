@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Sequence
 from contextlib import nullcontext
+from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
@@ -131,12 +132,12 @@ class Workbench:
     def training_data(self, stage: Stage, task: Task) -> TrainingData:
         """The stage's examples, rendered by its prompting, encoded, and batched as its objective wants them."""
         train, validation = (self._encoded(stage, stage.prompting, task, split) for split in ("train", "validation"))
-        return self._batched(stage, train, validation)
+        return self._batched(stage, train, validation, stage.training.batch_size)
 
     def retained_data(self, stage: Stage, kept: Sequence[tuple[Prompting, Task]]) -> TrainingData:
         """What the stage is not to forget: the training sets of tasks, each asked in its own way, shuffled together."""
         together = [row for prompting, task in kept for row in self._encoded(stage, prompting, task, "train")]
-        return self._batched(stage, together, ())
+        return self._batched(stage, together, (), stage.regulariser.retained_rows(stage.training.batch_size))
 
     def asked_by(self, position: int, task: str) -> Prompting:
         """How a retained task was asked by the stage before that one which was trained on it; else as it is written."""
@@ -151,12 +152,16 @@ class Workbench:
         return encode(program, self.renderer, task.splits[split], added)
 
     def _batched(
-        self, stage: Stage, train: Sequence[Encoded | Labelled], validation: Sequence[Encoded | Labelled]
+        self,
+        stage: Stage,
+        train: Sequence[Encoded | Labelled],
+        validation: Sequence[Encoded | Labelled],
+        batch_size: int,
     ) -> TrainingData:
         return stage.objective.data(
             train,
             validation,
-            batch_size=stage.training.batch_size,
+            batch_size=batch_size,
             seed=self.spec.seed,
             flat=self.flat,
             most_tokens=stage.training.micro_batch_tokens,
@@ -225,7 +230,8 @@ def encode(program: Program, renderer: Renderer, examples: Sequence[Example], ad
             return renderer.fits(conversation, answers=[example.reference], added=added)
 
         name = example.where or example.id
-        encoded.append(renderer.encode(name, program.conversation(example, fits), example.reference))
+        row = renderer.encode(name, program.conversation(example, fits), example.reference)
+        encoded.append(replace(row, task=example.task))
     return encoded
 
 
@@ -239,8 +245,9 @@ def label(program: Program, renderer: EncoderRenderer, examples: Sequence[Exampl
     for example in examples:
         name = example.where or example.id
         if example.tags:
-            labelled.append(renderer.tagged(name, example.words, example.tags))
+            row = renderer.tagged(name, example.words, example.tags)
         else:
             asked = program.conversation(example, lambda messages: renderer.fits(messages, added=added))
-            labelled.append(renderer.classified(name, asked, example.reference))
+            row = renderer.classified(name, asked, example.reference)
+        labelled.append(replace(row, task=example.task))
     return labelled

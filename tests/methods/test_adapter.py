@@ -17,7 +17,8 @@ from transformers import AutoModelForCausalLM
 from luthier.core.errors import LuthierError
 from luthier.core.settings import read
 from luthier.methods.adapter import Adapter
-from luthier.methods.bottleneck import Bottleneck, inserted
+from luthier.methods.adapter_places import parts_of, setup_of
+from luthier.methods.bottleneck import Bottleneck
 from luthier.methods.method import trainable
 from luthier.models.generate import generate
 from luthier.models.sampling import Sampling
@@ -34,7 +35,8 @@ from tests.training.small import (
 )
 
 PFEIFFER, HOULSBY = Adapter(reduction=4), Adapter(placement="houlsby", reduction=4)
-both = pytest.mark.parametrize("method", [PFEIFFER, HOULSBY], ids=lambda method: method.placement)
+PARALLEL = Adapter(placement="parallel", reduction=4)
+both = pytest.mark.parametrize("method", [PFEIFFER, HOULSBY, PARALLEL], ids=lambda method: method.placement)
 
 WIDE: dict[str, Any] = {"vocab_size": 64, "hidden_size": 32, "num_attention_heads": 4}
 SMALL: dict[str, Any] = WIDE | {"num_hidden_layers": 3, "max_position_embeddings": 64}
@@ -56,6 +58,10 @@ FAMILIES: dict[str, Callable[[], Any]] = {
     "opt": lambda: transformers.OPTConfig(**SMALL, ffn_dim=48, word_embed_proj_dim=32),
 }
 IDS = torch.arange(5, 25)[None]
+
+
+def inserted(model: Any) -> list[Any]:
+    return [part for _, part in parts_of(model, setup_of(model).active)]
 
 
 def model_of(family: str) -> Any:
@@ -86,7 +92,7 @@ class TestPlaces:
         base = logits(model_of(family))
         for method, each in ((PFEIFFER, 1), (HOULSBY, 2)):
             model = method.attach(model_of(family), None)
-            assert len(list(inserted(model))) == 3 * each
+            assert len(inserted(model)) == 3 * each
             assert 0 < float((logits(model) - base).abs().max()) < 0.02
             with torch.no_grad():
                 for bottleneck in inserted(model):
@@ -96,7 +102,7 @@ class TestPlaces:
     def test_houlsby_stands_before_the_residual_add(self, family: str, monkeypatch: pytest.MonkeyPatch) -> None:
         """With every sublayer's output replaced by zeros, the tokens' embeddings alone are left, and no neighbours."""
         model = HOULSBY.attach(model_of(family), None)
-        monkeypatch.setattr(Bottleneck, "forward", lambda self, hidden: torch.zeros_like(hidden))
+        monkeypatch.setattr(Bottleneck, "update", lambda self, hidden: -hidden)
         found = logits(model)
         assert float(found.std(dim=1).mean()) > 0.01
         other = IDS.clone()
@@ -105,9 +111,21 @@ class TestPlaces:
         assert torch.equal(logits(model, other)[0, same], found[0, same])
         assert not torch.equal(logits(model, other)[0, 3], found[0, 3])
 
+    def test_parallel_reads_the_residual_before_the_norm(self, family: str, monkeypatch: pytest.MonkeyPatch) -> None:
+        """With the feed-forward silenced and the residual taken away beside it, nothing of the layer's input is left
+        but where attention runs beside the feed-forward."""
+        model = PARALLEL.attach(model_of(family), None)
+        assert torch.equal(logits(model), logits(model_of(family)))
+        read = []
+        monkeypatch.setattr(Bottleneck, "update", lambda self, hidden: read.append(hidden) or torch.zeros_like(hidden))
+        logits(model)
+        assert len(read) == 3
+        monkeypatch.setattr(Bottleneck, "update", lambda self, hidden: torch.zeros_like(hidden) - hidden)
+        assert not torch.equal(logits(model), logits(model_of(family)))
+
     def test_pfeiffer_reads_the_layers_whole_output(self, family: str, monkeypatch: pytest.MonkeyPatch) -> None:
         model = PFEIFFER.attach(model_of(family), None)
-        monkeypatch.setattr(Bottleneck, "forward", lambda self, hidden: torch.zeros_like(hidden))
+        monkeypatch.setattr(Bottleneck, "update", lambda self, hidden: -hidden)
         assert float(logits(model).std(dim=1).max()) < 1e-6
 
 
@@ -121,7 +139,7 @@ def test_an_architecture_that_it_does_not_know_is_named() -> None:
 
 
 class TestSettings:
-    @pytest.mark.parametrize("settings", [{"placement": "parallel"}, {"reduction": 0}, {"nonlinearity": "step"}])
+    @pytest.mark.parametrize("settings", [{"placement": "before"}, {"reduction": 0}, {"nonlinearity": "step"}])
     def test_what_it_does_not_have_is_refused(self, settings: dict[str, Any]) -> None:
         with pytest.raises(LuthierError, match=next(iter(settings))):
             read(Adapter, settings, where="study.yaml")
@@ -129,13 +147,14 @@ class TestSettings:
     def test_the_bottleneck_is_the_width_over_the_reduction_and_at_least_one(self) -> None:
         for reduction, size in ((1, 64), (16, 4), (48, 1), (1000, 1)):
             model = Adapter(reduction=reduction).attach(decoder("llama"), None)
-            assert {bottleneck.down.out_features for bottleneck in inserted(model)} == {size}
+            assert {len(bottleneck.down.bias) for bottleneck in inserted(model)} == {size}
 
     def test_adapterhubs_nonlinearities_unless_another_is_given(self) -> None:
         def used(method: Adapter) -> set[str]:
             return {bottleneck.nonlinearity for bottleneck in inserted(method.attach(decoder("llama"), None))}
 
-        assert used(Adapter()) == {"relu"} and used(Adapter(placement="houlsby")) == {"swish"}
+        assert used(Adapter()) == used(Adapter(placement="parallel")) == {"relu"}
+        assert used(Adapter(placement="houlsby")) == {"swish"}
         assert used(Adapter(nonlinearity="gelu")) == {"gelu"}
 
     def test_each_nonlinearity_is_itself(self) -> None:
@@ -145,8 +164,8 @@ class TestSettings:
         for name, function in functions.items():
             bottleneck = Bottleneck(8, 4, name)  # type: ignore[arg-type]
             torch.nn.init.normal_(bottleneck.up.bias)
-            by_hand = hidden + function(hidden @ bottleneck.down.weight.T) @ bottleneck.up.weight.T + bottleneck.up.bias
-            torch.testing.assert_close(bottleneck(hidden), by_hand)
+            by_hand = function(hidden @ bottleneck.down.weight.T) @ bottleneck.up.weight.T + bottleneck.up.bias
+            torch.testing.assert_close(bottleneck.update(hidden), by_hand)
 
     def test_suggested_rates(self) -> None:
         assert [Adapter().learning_rate(size) for size in (4_700_000, 7_000_000_000)] == [1e-2, 3e-4]
@@ -255,6 +274,8 @@ class TestSaved:
     def test_the_settings_are_plain_json(self, tmp_path: Path) -> None:
         HOULSBY.save(HOULSBY.attach(decoder("llama"), None), tmp_path)
         assert json.loads((tmp_path / "adapter.json").read_text()) == {
-            "settings": {"placement": "houlsby", "reduction": 4, "nonlinearity": None},
+            "method": "adapter",
+            "settings": {"on": [], "placement": "houlsby", "reduction": 4, "nonlinearity": None, "scaling": 4.0},
             "base": {"model_type": "llama", "layers": 2, "width": 64},
+            "below": [],
         }

@@ -9,7 +9,8 @@ import pytest
 import torch
 
 from luthier.methods.adapter import Adapter
-from luthier.methods.bottleneck import Bottleneck, inserted
+from luthier.methods.adapter_places import parts_of
+from luthier.methods.bottleneck import Bottleneck
 from luthier.models.head import Head
 from luthier.models.load import find_model, load_model
 from tests.models.encoders import Family, tiny_encoder
@@ -23,7 +24,7 @@ def encoder_of(family: Family, folder: Path, placement: Literal["pfeiffer", "hou
     plain, adapted = (load_model(files, head=Head("class", ("a", "b"))) for _ in range(2))
     adapted = Adapter(placement=placement, reduction=4).attach(adapted, None).eval()
     with torch.no_grad():
-        for bottleneck in inserted(adapted):
+        for _, bottleneck in parts_of(adapted, "default"):
             for weights in bottleneck.parameters():
                 weights.copy_(torch.randn(weights.shape, generator=torch.Generator().manual_seed(weights.numel())) / 5)
     return getattr(plain, plain.base_model_prefix), getattr(adapted, adapted.base_model_prefix)
@@ -44,7 +45,7 @@ def test_pfeiffer_reads_the_normed_sum_and_adds_before_the_norm(family: Family, 
             attended = layer.attention(hidden)[0]
             summed = layer.output.dense(layer.intermediate(attended)) + attended
             norm = layer.output.LayerNorm
-            added = update(with_adapter.feed_forward_adapter, norm(summed), torch.relu)
+            added = update(with_adapter.layer_adapter.part("default"), norm(summed), torch.relu)
             hidden = norm(summed + added)
         found = adapted(IDS).last_hidden_state
         assert torch.allclose(found, hidden, atol=1e-5)
@@ -59,10 +60,10 @@ def test_houlsby_follows_each_sublayer_before_its_residual(family: Family, tmp_p
         hidden = plain.embeddings(IDS)
         for layer, with_adapter in zip(plain.encoder.layer, adapted.encoder.layer, strict=True):
             out = layer.attention.output.dense(layer.attention.self(hidden)[0])
-            out = out + update(with_adapter.attention_adapter, out, silu)
+            out = out + update(with_adapter.attention_adapter.part("default"), out, silu)
             attended = layer.attention.output.LayerNorm(out + hidden)
             out = layer.output.dense(layer.intermediate(attended))
-            out = out + update(with_adapter.feed_forward_adapter, out, silu)
+            out = out + update(with_adapter.feed_forward_adapter.part("default"), out, silu)
             hidden = layer.output.LayerNorm(out + attended)
         assert torch.allclose(adapted(IDS).last_hidden_state, hidden, atol=1e-5)
 

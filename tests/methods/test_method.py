@@ -119,7 +119,7 @@ class TestPromptTuning:
 class TestFull:
     def test_weights_of_another_model_are_refused(self, tmp_path: Path) -> None:
         Full().save(decoder("llama"), tmp_path)
-        with pytest.raises(ValueError, match="do not fit"):
+        with pytest.raises(LuthierError, match="another model's"):
             Full().load(decoder("gpt2"), tmp_path)
 
     def test_a_missing_weight_is_refused(self, tmp_path: Path) -> None:
@@ -127,7 +127,7 @@ class TestFull:
         (path,) = tmp_path.glob("*.safetensors")
         kept = {name: value for name, value in load_file(path).items() if "layers.1.mlp.up_proj" not in name}
         save_file(kept, path, metadata={"format": "pt"})
-        with pytest.raises(ValueError, match=r"layers\.1\.mlp\.up_proj"):
+        with pytest.raises(LuthierError, match=r"layers\.1\.mlp\.up_proj"):
             Full().load(decoder("llama"), tmp_path)
 
     def test_tied_weights_stay_tied(self, tmp_path: Path) -> None:

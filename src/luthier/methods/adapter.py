@@ -1,4 +1,5 @@
-"""Bottleneck adapters (Houlsby et al. 2019, arXiv 1902.00751; Pfeiffer et al. 2020, arXiv 2005.00247).
+"""Bottleneck adapters (Houlsby et al. 2019, arXiv 1902.00751; Pfeiffer et al. 2020, arXiv 2005.00247; He et al. 2021,
+arXiv 2110.04366).
 
     h <- h + W_up f(W_down h + b_down) + b_up
 
@@ -12,44 +13,51 @@ residual closes a layer (BERT, BART), `pfeiffer` reads what the norm gives, and 
 
     x = feed-forward + residual        layer = LN(x + W_up f(W_down LN(x) + b_down) + b_up)
 
+`parallel` stands beside the feed-forward F, reads the residual r that F's norm reads, and starts from exactly zero:
+
+    F(LN(r)) <- F(LN(r)) + s (W_up f(W_down r + b_down) + b_up)        W_up = 0 at first
+
 A layer of width 256 at reduction 16 gains 2 * 256 * 16 + 16 + 256 = 8,464 weights (pfeiffer), or twice that (houlsby).
 """
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
+from collections.abc import Mapping
 from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
-from luthier.core.errors import LuthierError
-from luthier.methods.method import DEFAULT, Method, MethodClass, rate_between
-from luthier.models.head import head_weights, train_head
+from luthier.methods.method import rate_between
+from luthier.methods.stacked import StackedMethod
 
-Placement = Literal["pfeiffer", "houlsby"]
+Placement = Literal["pfeiffer", "houlsby", "parallel"]
 Nonlinearity = Literal["relu", "swish", "gelu", "tanh"]
 
-_USUAL: dict[Placement, Nonlinearity] = {"pfeiffer": "relu", "houlsby": "swish"}
-"""The nonlinearity of each placement in AdapterHub's SeqBnConfig and DoubleSeqBnConfig."""
-_WEIGHTS, _SETTINGS = "adapter.safetensors", "adapter.json"
+_NONLINEARITIES: dict[Placement, Nonlinearity] = {"pfeiffer": "relu", "houlsby": "swish", "parallel": "relu"}
+_REDUCTIONS: dict[Placement, int] = {"pfeiffer": 16, "houlsby": 16, "parallel": 2}
+"""The choices of AdapterHub's SeqBnConfig, DoubleSeqBnConfig and ParBnConfig."""
 
 
-class Adapter(Method):
+class Adapter(StackedMethod):
     """Train small bottleneck layers that are put between the frozen ones."""
 
     name: ClassVar[str] = "adapter"
-    belongs_to: ClassVar[MethodClass] = "additive"
-    moves: ClassVar[str] = "a bottleneck after each layer, or after each sublayer"
+    version: ClassVar[int] = 2
+    moves: ClassVar[str] = "a bottleneck after each layer, after each sublayer, or beside each feed-forward"
     paper: ClassVar[str] = "Houlsby et al. 2019, arXiv 1902.00751; Pfeiffer et al. 2020, arXiv 2005.00247"
+    variants: ClassVar[tuple[Mapping[str, Any], ...]] = ({}, {"placement": "houlsby"}, {"placement": "parallel"})
 
     placement: Placement = "pfeiffer"
     """One bottleneck a layer, after the feed-forward (`pfeiffer`: chosen by a search over places in arXiv 2005.00247,
-    at half the weights), or two, after attention and after the feed-forward (`houlsby`)."""
-    reduction: int = Field(default=16, ge=1)
-    """The bottleneck is d_model / reduction wide, at least 1 (AdapterHub's default)."""
+    at half the weights), two, after attention and after the feed-forward (`houlsby`), or one beside the feed-forward
+    (`parallel`: the best of the places that arXiv 2110.04366 compared)."""
+    reduction: int | None = Field(default=None, ge=1)
+    """The bottleneck is d_model / reduction wide, at least 1; AdapterHub's choice where it is not given: 16, and 2 for
+    parallel."""
     nonlinearity: Nonlinearity | None = None
-    """f; AdapterHub's choice where it is not given: `relu` for pfeiffer, `swish` for houlsby."""
+    """f; AdapterHub's choice where it is not given: `relu`, and `swish` for houlsby."""
+    scaling: float = Field(default=4.0, gt=0)
+    """s of `parallel` alone (4, the paper's choice and AdapterHub's)."""
 
     def learning_rate(self, parameters: int) -> float:
         """1e-2 at 5M parameters (measured: on generated/support_desk, 96 examples and two epochs, the house decoder
@@ -58,68 +66,27 @@ class Adapter(Method):
         3e-5 to 3e-3."""
         return rate_between(parameters, (5e6, 1e-2), (7e9, 3e-4))
 
-    def attach(self, model: Any, tokenizer: Any) -> Any:
-        from luthier.methods.bottleneck import insert, inserted
+    @property
+    def starts_at_base(self) -> bool:  # type: ignore[override]
+        """With `parallel` exactly; with the others nearly."""
+        return self.placement == "parallel"
 
-        model.requires_grad_(False)
-        insert(model, self.placement, self.reduction, self.nonlinearity or _USUAL[self.placement])
-        for bottleneck in inserted(model):
-            bottleneck.requires_grad_(True)
-        return train_head(model)
+    @property
+    def resolved(self) -> tuple[int, Nonlinearity, float]:
+        """Reduction, nonlinearity and scaling, with what the placement decides."""
+        reduction = self.reduction or _REDUCTIONS[self.placement]
+        scaling = self.scaling if self.placement == "parallel" else 1.0
+        return reduction, self.nonlinearity or _NONLINEARITIES[self.placement], scaling
 
-    def save(self, model: Any, folder: Path) -> None:
-        """`adapter.safetensors`, and `adapter.json` with the settings and what they were put on."""
-        from safetensors.torch import save_file
+    def bottleneck(self, width: int) -> Any:
+        """A new bottleneck for a width."""
+        from luthier.methods.bottleneck import Bottleneck
 
-        folder.mkdir(parents=True, exist_ok=True)
-        save_file({name: value.detach().contiguous() for name, value in _weights(model).items()}, folder / _WEIGHTS)
-        about = {"settings": self.model_dump(mode="json"), "base": _base(model)}
-        (folder / _SETTINGS).write_text(json.dumps(about, indent=1) + "\n", encoding="utf-8")
+        reduction, nonlinearity, scaling = self.resolved
+        size = max(1, width // reduction)
+        return Bottleneck(width, size, nonlinearity, scaling, from_zero=self.placement == "parallel")
 
-    def load(self, model: Any, folder: Path, name: str = DEFAULT) -> Any:
-        """Put a saved adapter, with the settings that it was saved with, onto a fresh base; nothing requires gradients.
+    def insert(self, model: Any, name: str) -> None:
+        from luthier.methods.adapter_places import put
 
-        Raises:
-            LuthierError: the base is not of the architecture, depth or width that the adapter was trained on.
-        """
-        import torch
-        from safetensors.torch import load_file
-
-        about = json.loads((folder / _SETTINGS).read_text(encoding="utf-8"))
-        base = _base(model)
-        if base != about["base"]:
-            raise LuthierError(
-                f"the adapter was trained on {_described(about['base'])}; this is {_described(base)}",
-                where=str(folder),
-                mend="load it onto the model that it was trained on",
-            )
-        model = type(self)(**about["settings"]).attach(model, None)
-        saved, weights = load_file(folder / _WEIGHTS), _weights(model)
-        if {name: value.shape for name, value in saved.items()} != {n: value.shape for n, value in weights.items()}:
-            raise LuthierError(
-                "the adapter's weights are not those that its settings speak of",
-                where=str(folder / _WEIGHTS),
-                mend="train it again: one of the two files has been changed",
-            )
-        with torch.no_grad():
-            for name, value in weights.items():
-                value.copy_(saved[name])
-        return model.requires_grad_(False)
-
-
-def _weights(model: Any) -> dict[str, Any]:
-    """The parameters of the bottlenecks and of a classifier's head, by their names in the model."""
-    from luthier.methods.bottleneck import inserted
-
-    own = {id(parameter) for bottleneck in inserted(model) for parameter in bottleneck.parameters()}
-    trained = {name: parameter for name, parameter in model.named_parameters() if id(parameter) in own}
-    return {**trained, **head_weights(model)}
-
-
-def _base(model: Any) -> dict[str, Any]:
-    config = model.config.get_text_config(decoder=True)
-    return {"model_type": config.model_type, "layers": config.num_hidden_layers, "width": config.hidden_size}
-
-
-def _described(base: dict[str, Any]) -> str:
-    return f"{base['model_type']} with {base['layers']} layers of width {base['width']}"
+        put(model, name, self.placement, self.bottleneck)

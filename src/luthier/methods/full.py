@@ -8,6 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, ClassVar
 
+from luthier.core.errors import LuthierError
 from luthier.methods.method import DEFAULT, Method, MethodClass, Switching, rate_between
 
 
@@ -37,18 +38,34 @@ class Full(Method):
         return model
 
     def load(self, model: Any, folder: Path, name: str = DEFAULT) -> Any:
+        """Put what `save` wrote into a model of the same shape.
+
+        Raises:
+            LuthierError: there are no weights, or they are not this model's.
+        """
         import torch
         from safetensors.torch import load_file
 
         weights: dict[str, torch.Tensor] = {}
         for path in sorted(folder.glob("*.safetensors")):
             weights |= load_file(path)
-        missing, unexpected = model.load_state_dict(weights, strict=False)
+        if not weights:
+            raise LuthierError("no weights (*.safetensors)", where=str(folder), mend="name the folder of a saved model")
+        try:
+            missing, unexpected = model.load_state_dict(weights, strict=False)
+        except RuntimeError as error:  # another width
+            raise _misfit(folder, str(error).splitlines()[-1].strip()) from None
         # Tied weights are stored once: what is missing must share its storage with something that was loaded.
         tied = {name for name in missing if _shares_storage(model, name, weights)}
-        if unexpected or set(missing) - tied:
-            raise ValueError(f"weights do not fit the model: {sorted(unexpected)} {sorted(set(missing) - tied)}")
-        return model
+        if odd := sorted({*unexpected, *missing} - tied):
+            raise _misfit(folder, f"{odd[0]} is in only one of them")
+        return model.requires_grad_(False)
+
+
+def _misfit(folder: Path, why: str) -> LuthierError:
+    return LuthierError(
+        f"these weights are another model's: {why}", where=str(folder), mend="load them into a model of their shape"
+    )
 
 
 def _shares_storage(model: Any, name: str, loaded: dict[str, Any]) -> bool:

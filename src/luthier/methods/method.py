@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Mapping
-from contextlib import AbstractContextManager
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
@@ -147,12 +147,25 @@ class Method(Named):
         """
         raise NotImplementedError
 
+    def stored(self, model: Any) -> int:
+        """How many numbers `save` writes: as many as are trained, unless a method says otherwise."""
+        return sum(parameter.numel() for parameter in trainable(model))
+
+    def base_of(self, model: Any) -> Any:
+        """What a disabled model answers as: the base itself, unless a method changes it for good (quantisation)."""
+        return model
+
     def switch(self, model: Any, name: str) -> None:
         """Answer with the one of that name from now on; only where `switching` allows it."""
         raise NotImplementedError
 
     def disabled(self, model: Any) -> AbstractContextManager[None]:
         """Within it, a model that was loaded answers as its base does; only where `switching` allows it."""
+        raise NotImplementedError
+
+    def remove(self, model: Any, name: str) -> Any:
+        """The model without the one of that name, the others left as they are, or the base where it was the last; only
+        where `switching` allows it."""
         raise NotImplementedError
 
     def merge(self, model: Any) -> Any:
@@ -170,8 +183,13 @@ class Method(Named):
         Args:
             model: what `load` gave.
             folder: what it was loaded from.
+
+        Raises:
+            LuthierError: merging would change what it answers (`methods/merging.py`).
         """
-        return self.merge(model)
+        from luthier.methods.merging import merge_checked
+
+        return merge_checked(self, model)
 
 
 class PeftMethod(Method):
@@ -206,7 +224,8 @@ class PeftMethod(Method):
 
         Raises:
             LuthierError: it is not there, was trained on a base of another architecture, depth or width, or its
-                weights are not those that its configuration speaks of.
+                weights are not those that its configuration speaks of. What was loaded before stays as it was; a fresh
+                base may then be left with empty layers of peft's.
         """
         from peft import PeftModel, get_peft_model_state_dict
         from safetensors import safe_open
@@ -226,7 +245,9 @@ class PeftMethod(Method):
                 loaded: Any = model
             else:
                 loaded = PeftModel.from_pretrained(model, str(folder), adapter_name=name, is_trainable=False)
-        except RuntimeError as error:  # another width, or another rank
+        except (RuntimeError, ValueError) as error:  # another width, or another rank; layers that it does not have
+            if isinstance(model, PeftModel) and name in model.peft_config:
+                model.delete_adapter(name)
             raise _wrong_base(folder, str(error).splitlines()[-1].strip()) from None
         # To peft, a missing weight is a warning: the empty one stays; and one too many is dropped.
         with safe_open(weights, "pt") as file:
@@ -234,15 +255,31 @@ class PeftMethod(Method):
         wanted = set(get_peft_model_state_dict(loaded, adapter_name=name, save_embedding_layers=False))
         odd = sorted((wanted - held) | (held - wanted - set(loaded.state_dict())))
         if odd:
+            if loaded is model:
+                model.delete_adapter(name)
             raise _wrong_base(folder, f"{odd[0]} is in only one of them")
-        return loaded
+        return loaded.requires_grad_(False)
 
     def switch(self, model: Any, name: str) -> None:
         model.set_adapter(name)
         model.requires_grad_(False)  # peft makes the one that it switches to trainable
 
-    def disabled(self, model: Any) -> AbstractContextManager[None]:
-        return model.disable_adapter()
+    @contextmanager
+    def disabled(self, model: Any) -> Iterator[None]:
+        # peft lets everything of the active adapter require gradients afterwards, whatever did before.
+        before = [(parameter, parameter.requires_grad) for parameter in model.parameters()]
+        try:
+            with model.disable_adapter():
+                yield
+        finally:
+            for parameter, required in before:
+                parameter.requires_grad_(required)
+
+    def remove(self, model: Any, name: str) -> Any:
+        if len(model.peft_config) > 1:
+            model.delete_adapter(name)
+            return model
+        return model.get_base_model() if model.active_peft_config.is_prompt_learning else model.unload()
 
     def merge(self, model: Any) -> Any:
         return model.merge_and_unload()

@@ -2,7 +2,8 @@
 
 y ~ p(y | [P; E(x)])        P: (virtual_tokens, d_model) trained, the embedding E and the model frozen
 
-In an encoder-decoder they stand before what the encoder reads, as in the paper, whose models are T5's.
+In an encoder-decoder they stand before what the encoder reads, as in the paper, whose models are T5's. What an encoder
+pools with a prompt before its row: `soft_prompt.py`.
 """
 
 from __future__ import annotations
@@ -11,15 +12,14 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
-from luthier.methods.method import MethodClass, PeftMethod, task_type
+from luthier.methods.method import task_type
+from luthier.methods.soft_prompt import SoftPrompt
 
 
-class PromptTuning(PeftMethod):
+class PromptTuning(SoftPrompt):
     """Train the embeddings of a few virtual tokens that stand before every input."""
 
     name: ClassVar[str] = "prompt_tuning"
-    belongs_to: ClassVar[MethodClass] = "soft prompt"
-    flat: ClassVar[bool] = False
     moves: ClassVar[str] = "virtual tokens before the input"
     paper: ClassVar[str] = "Lester et al. 2021, arXiv 2104.08691"
 
@@ -36,10 +36,6 @@ class PromptTuning(PeftMethod):
         if (self.initialise == "text") != bool(self.text):
             raise ValueError("`text` and `initialise: text` go together: give both, or neither")
         return self
-
-    @property
-    def added_positions(self) -> int:
-        return self.virtual_tokens
 
     def learning_rate(self, parameters: int) -> float:
         """0.3, the paper's rate, for every size: soft prompts want rates far above those of weights."""

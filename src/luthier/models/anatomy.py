@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Any, Literal
 
 from luthier.core.errors import LuthierError
@@ -18,7 +19,7 @@ from luthier.core.errors import LuthierError
 Role = Literal["attention", "mlp"]
 
 _ATTENTION = re.compile(r"attn|attention", re.IGNORECASE)
-_NORM = re.compile(r"norm|\bln_|layernorm", re.IGNORECASE)
+_NORM = re.compile(r"norm|^ln_", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,11 @@ class Anatomy:
     layers: tuple[str, ...]
     linears: dict[str, Role]
     norms: tuple[str, ...]
+
+    @property
+    def stacks(self) -> tuple[tuple[str, ...], ...]:
+        """The layers of the encoder and those of the decoder apart, each bottom first; a model may have one alone."""
+        return tuple(tuple(stack) for _, stack in groupby(self.layers, key=lambda layer: layer.rpartition(".")[0]))
 
     def of_role(self, *roles: Role) -> list[str]:
         """The linear layers of these roles."""

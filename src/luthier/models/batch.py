@@ -39,6 +39,7 @@ class Batch:
         tokens: real tokens, padding apart.
         decoder_input_ids: `(row, position)`, in pairs alone.
         decoder_attention_mask: `(row, position)`, 1 on the decoder's real tokens, in pairs alone.
+        tasks: which task of a mixture each sequence comes from, in order; empty names outside of mixtures.
     """
 
     input_ids: torch.Tensor
@@ -52,6 +53,7 @@ class Batch:
     tokens: int
     decoder_input_ids: torch.Tensor | None = None
     decoder_attention_mask: torch.Tensor | None = None
+    tasks: tuple[str, ...] = ()
 
     def to(self, device: torch.device | str) -> Batch:
         """The same batch on another device."""
@@ -71,6 +73,7 @@ class Batch:
             self.tokens,
             move(self.decoder_input_ids),
             move(self.decoder_attention_mask),
+            self.tasks,
         )
 
 
@@ -100,6 +103,7 @@ def flat_batch(sequences: Sequence[Encoded]) -> Batch:
         owners=torch.tensor(owners, dtype=torch.long),
         lengths=tuple(len(sequence.ids) for sequence in sequences),
         example_ids=tuple(sequence.example_id for sequence in sequences),
+        tasks=tuple(sequence.task for sequence in sequences),
         tokens=len(ids),
     )
 
@@ -127,6 +131,7 @@ def padded_batch(sequences: Sequence[Encoded], pad_id: int) -> Batch:
         owners=torch.tensor(owners, dtype=torch.long),
         lengths=(),
         example_ids=tuple(sequence.example_id for sequence in sequences),
+        tasks=tuple(sequence.task for sequence in sequences),
         tokens=sum(len(sequence.ids) for sequence in sequences),
     )
 
@@ -154,6 +159,7 @@ def pairs_batch(sequences: Sequence[Encoded], pad_id: int, start_id: int) -> Bat
         owners=torch.tensor([row for row, ids in enumerate(completions) for _ in ids], dtype=torch.long),
         lengths=(),
         example_ids=tuple(sequence.example_id for sequence in sequences),
+        tasks=tuple(sequence.task for sequence in sequences),
         tokens=sum(len(sequence.ids) for sequence in sequences),
         decoder_input_ids=decoder_input_ids,
         decoder_attention_mask=decoder_attention_mask,

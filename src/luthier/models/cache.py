@@ -20,6 +20,17 @@ def roomy_cache(config: Any, room: int) -> Cache:
     return Cache(layers=[RoomyLayer(room) if type(layer) is DynamicLayer else layer for layer in layers])
 
 
+def with_room(cache: Any, room: int) -> Cache:
+    """A cache that was made elsewhere (peft makes those that begin with a prefix), its layers moved to `room` slots."""
+    return Cache(layers=[_moved(layer, room) if type(layer) is DynamicLayer else layer for layer in cache.layers])
+
+
+def _moved(layer: DynamicLayer, room: int) -> DynamicLayer:
+    roomy = RoomyLayer(room)
+    roomy.update(layer.keys, layer.values)
+    return roomy
+
+
 class RoomyLayer(DynamicLayer):
     """One layer's keys and values, `(row, head, slot, head_dim)`: the front of two tensors with `room` slots."""
 

@@ -35,11 +35,12 @@ class CachedRows:
     """
 
     logits: torch.Tensor
+    _cache: Any
 
     def __init__(self, model: Any, prompts: Sequence[Sequence[int]], pad_id: int, room: int):
         import torch
 
-        from luthier.models.cache import roomy_cache
+        from luthier.models.cache import roomy_cache, with_room
 
         device = next(model.parameters()).device
         virtual = virtual_tokens(model)
@@ -53,12 +54,15 @@ class CachedRows:
         self._takes_positions = "position_ids" in _arguments(model)
         self._positions = lengths + virtual
         self._mask = torch.cat([mask.new_ones(rows, virtual), mask], dim=1) if padded else None
-        cache = roomy_cache(model.config, virtual + width + room)
+        slots = virtual + width + room
+        cache = roomy_cache(model.config, slots)
         with logits_only_at(model, torch.arange(rows, device=device) * width + lengths - 1, width):
             output = model(
                 input_ids=ids, attention_mask=mask if padded else None, past_key_values=cache, use_cache=True
             )
         self._take(output, output.logits)
+        if self._cache is not cache:  # peft's prefixes stand in a cache of its own
+            self._cache = with_room(self._cache, slots)
 
     def step(self, tokens: torch.Tensor) -> None:
         """Put one token behind every row; `(row,)`."""
@@ -84,13 +88,16 @@ class CachedRows:
 
     def _take(self, output: Any, logits: torch.Tensor) -> None:
         self.logits = logits.float()
-        self._cache = output.past_key_values  # the one given, but for peft's prefix tuning, which brings its own
+        self._cache = output.past_key_values
 
 
 def virtual_tokens(model: Any) -> int:
-    """How many positions a soft prompt takes up in front of every row; 0 where there is none."""
+    """How many positions a soft prompt takes up in front of every row, of the row itself or of its keys and values; 0
+    where there is none, or it is disabled."""
     config = getattr(model, "active_peft_config", None)
-    return int(config.num_virtual_tokens) if config is not None and config.is_prompt_learning else 0
+    if config is None or not config.is_prompt_learning or model._adapters_disabled:
+        return 0
+    return int(config.num_virtual_tokens)
 
 
 def takes_padding(model: Any, length: int) -> bool:

@@ -3,7 +3,7 @@
 The encoder reads the prompt once. The decoder begins with a token of its own, attends to what the encoder made of the
 prompt, and counts its positions by itself; so prompts are padded on the right, and all decoders of a batch stand at the
 same position. A soft prompt's virtual tokens stand in front of the encoder's row, and no others in front of the
-decoder's.
+decoder's; a prefix stands in the decoder's cache from the beginning.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ class CachedAnswers:
         import torch
         from transformers import DynamicCache, EncoderDecoderCache
 
-        from luthier.models.cache import roomy_cache
+        from luthier.models.cache import roomy_cache, with_room
 
         device = next(model.parameters()).device
         ids, mask = (tensor.to(device) for tensor in padded_rows(prompts, pad_id))
@@ -98,6 +98,9 @@ class CachedAnswers:
         virtual = self._encoded.shape[1] - width
         self._mask = torch.cat([mask.new_ones(rows, virtual), mask], dim=1) if padded else None
         self._take(output)
+        if self._cache.self_attention_cache is not own:  # peft's prefixes stand in a cache of its own
+            slots = self._cache.get_seq_length() + room
+            self._cache.self_attention_cache = with_room(self._cache.self_attention_cache, slots)
 
     def step(self, tokens: torch.Tensor) -> None:
         """Put one token behind every answer; `(row,)`."""

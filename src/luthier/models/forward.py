@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from luthier.models.batch import Batch
 from luthier.models.flat import flat_row, is_flat
 from luthier.models.labelled import LabelledBatch, head_logits
+from luthier.models.row_tasks import rows_of_tasks
 
 if TYPE_CHECKING:
     import torch
@@ -22,8 +23,13 @@ def scored_logits(model: Any, batch: Batch) -> torch.Tensor:
         RuntimeError: a flat batch for a model that would attend across its sequences: one that was not switched by
             `use_flat_attention`, or one with gradient checkpointing, whose second forward pass runs after this one.
     """
-    if isinstance(batch, LabelledBatch):
-        return head_logits(model, batch)
+    with rows_of_tasks(batch.tasks):
+        if isinstance(batch, LabelledBatch):
+            return head_logits(model, batch)
+        return _output_logits(model, batch)
+
+
+def _output_logits(model: Any, batch: Batch) -> torch.Tensor:
     inputs: dict[str, Any] = {"input_ids": batch.input_ids, "use_cache": False}
     if batch.attention_mask is not None:
         inputs["attention_mask"] = batch.attention_mask

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from collections.abc import Set as AbstractSet
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -15,6 +16,7 @@ from luthier.core.errors import LuthierError
 from luthier.models.cached import CachedRows, takes_padding, virtual_tokens
 from luthier.models.encoder_decoder import CachedAnswers, start_ids
 from luthier.models.forward import inference
+from luthier.models.row_adapters import BASE, answered_by
 from luthier.models.sampling import Sampling, choose, random_stream
 
 if TYPE_CHECKING:
@@ -57,6 +59,7 @@ def generate(
     pad_id: int,
     decode: Callable[[Sequence[int]], str],
     context: int | None = None,
+    adapters: Sequence[str] | None = None,
     most_rows: int = MOST_ROWS,
     most_tokens: int = MOST_TOKENS,
     on_progress: Callable[[int, int], None] = lambda done, total: None,
@@ -75,6 +78,8 @@ def generate(
         decode: ids to text, white space at its ends kept (a stop text may be a line end); it drops special tokens.
         context: the most positions that the model takes, virtual tokens included; None for no limit. An encoder and
             its decoder have so many each.
+        adapters: the name of the adapter that answers each prompt, among those that are loaded (`row_adapters.BASE` for
+            none); None leaves it to the model.
         most_rows, most_tokens: bounds of a batch.
         on_progress: told how many answers are finished, of how many.
 
@@ -83,24 +88,42 @@ def generate(
     """
     virtual, start = virtual_tokens(model), start_ids(model)
     rows = [
-        _Row(request_id, prompt, start, _limit(request_id, len(prompt) + virtual, start, sampling, context), sampling)
-        for prompt, request_id in zip(prompts, request_ids, strict=True)
+        _Row(
+            request_id,
+            prompt,
+            start,
+            _limit(request_id, len(prompt) + virtual, start, sampling, context),
+            sampling,
+            name,
+        )
+        for prompt, request_id, name in zip(prompts, request_ids, adapters or [BASE] * len(prompts), strict=True)
     ]
     with inference(model):
         for batch in _batches(model, rows, virtual, most_rows, most_tokens):
-            for _ in _answer(model, batch, sampling, stop_ids, pad_id, decode):
-                on_progress(sum(row.finish is not None for row in rows), len(rows))
+            names = [row.adapter for row in batch]
+            with nullcontext() if adapters is None else answered_by(model, names):
+                for _ in _answer(model, batch, names, sampling, stop_ids, pad_id, decode):
+                    on_progress(sum(row.finish is not None for row in rows), len(rows))
     return [row.generated() for row in rows]
 
 
 class _Row:
     """One request on its way."""
 
-    def __init__(self, request_id: str, prompt: Sequence[int], start: Sequence[int], limit: int, sampling: Sampling):
+    def __init__(
+        self,
+        request_id: str,
+        prompt: Sequence[int],
+        start: Sequence[int],
+        limit: int,
+        sampling: Sampling,
+        adapter: str,
+    ):
         self.request_id = request_id
         self.prompt = prompt
         self.before = start or prompt  # what the decoder has read when the answer begins
         self.limit = limit
+        self.adapter = adapter
         self.stream = random_stream(sampling.seed, request_id)
         self.ids: list[int] = []
         self.text = ""
@@ -159,12 +182,13 @@ def _batches(model: Any, rows: Sequence[_Row], virtual: int, most_rows: int, mos
 def _answer(
     model: Any,
     rows: list[_Row],
+    names: list[str],
     sampling: Sampling,
     stop_ids: AbstractSet[int],
     pad_id: int,
     decode: Callable[[Sequence[int]], str],
 ) -> Iterator[None]:
-    """Finish these rows; yields whenever some have finished."""
+    """Finish these rows; yields whenever some have finished. `names`, of their adapters, are dropped with them."""
     import torch
 
     opened = CachedAnswers if start_ids(model) else CachedRows
@@ -187,6 +211,7 @@ def _answer(
             if not left:
                 return
             rows = [rows[place] for place in left]
+            names[:] = [row.adapter for row in rows]
             kept = torch.tensor(left, device=tokens.device)
             tokens = tokens[kept]
             cached.keep(kept)

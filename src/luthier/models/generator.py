@@ -56,10 +56,12 @@ class ModelGenerator:
         self.most_tokens = most_tokens
         self._record: dict[str, Any] = {}
 
-    def generate(self, requests: Sequence[Request], sampling: Sampling) -> list[TextPrediction]:
-        """An answer to each request."""
+    def generate(
+        self, requests: Sequence[Request], sampling: Sampling, *, adapters: Sequence[str] | None = None
+    ) -> list[TextPrediction]:
+        """An answer to each request; `adapters` names the one that gives it, as in `generate.py`."""
         prompts = [self.renderer.prompt(request.conversation) for request in requests]
-        answers = self._continue(prompts, [request.example_id for request in requests], sampling, "generate")
+        answers = self._continue(prompts, [request.example_id for request in requests], sampling, "generate", adapters)
         self._record["sampling"] = {
             **sampling.model_dump(mode="json"),
             "decoding": "sampled" if sampling.temperature else "greedy",
@@ -78,8 +80,15 @@ class ModelGenerator:
             for request, answer in zip(requests, answers, strict=True)
         ]
 
-    def likelihoods(self, requests: Sequence[Request], choices: Sequence[tuple[str, ...]]) -> list[ChoicePrediction]:
-        """The log-likelihood of each request's choices.
+    def likelihoods(
+        self,
+        requests: Sequence[Request],
+        choices: Sequence[tuple[str, ...]],
+        *,
+        adapters: Sequence[str] | None = None,
+    ) -> list[ChoicePrediction]:
+        """The log-likelihood of each request's choices; `adapters` names the one that rates them, as in
+        `likelihood.py`.
 
         Raises:
             LuthierError: a prompt with its answer is longer than the context.
@@ -89,12 +98,16 @@ class ModelGenerator:
             for request, of_request in zip(requests, choices, strict=True)
             for choice in of_request
         ]
+        named = None
+        if adapters is not None:  # one a choice
+            named = [name for name, of_request in zip(adapters, choices, strict=True) for _ in of_request]
         scored = iter(
             likelihood.likelihoods(
                 self.model,
                 encoded,
                 flat=self.flat,
                 pad_id=self.renderer.pad_id,
+                adapters=named,
                 most_tokens=self.most_tokens or likelihood.MOST_TOKENS,
                 on_progress=lambda done, total: self.listener(Progress(self.run, "likelihoods", done, total)),
             )
@@ -152,7 +165,12 @@ class ModelGenerator:
         return dict(self._record)
 
     def _continue(
-        self, prompts: Sequence[Sequence[int]], names: Sequence[str], sampling: Sampling, phase: str
+        self,
+        prompts: Sequence[Sequence[int]],
+        names: Sequence[str],
+        sampling: Sampling,
+        phase: str,
+        adapters: Sequence[str] | None = None,
     ) -> list[generation.Generated]:
         """What the model writes after each prompt, told as progress of that phase."""
         return generation.generate(
@@ -164,6 +182,7 @@ class ModelGenerator:
             pad_id=self.renderer.pad_id,
             decode=self.renderer.text,
             context=self.renderer.context,
+            adapters=adapters,
             most_rows=self.most_rows,
             most_tokens=self.most_tokens or generation.MOST_TOKENS,
             on_progress=lambda done, total: self.listener(Progress(self.run, phase, done, total)),

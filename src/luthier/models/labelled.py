@@ -26,12 +26,14 @@ class Labelled:
         ids: the tokens, CLS and SEP (or what the tokenizer has for them) among them.
         targets: one class; or a tag for each of `positions`.
         positions: where the first tokens of the scored words stand; None where the whole text has one class.
+        task: which task of a mixture it comes from; empty outside of mixtures.
     """
 
     example_id: str
     ids: tuple[int, ...]
     targets: tuple[int, ...]
     positions: tuple[int, ...] | None = None
+    task: str = ""
 
 
 @dataclass(frozen=True)
@@ -74,6 +76,7 @@ def labelled_batch(texts: Sequence[Labelled], pad_id: int) -> LabelledBatch:
         lengths=(),
         example_ids=tuple(text.example_id for text in texts),
         tokens=sum(len(text.ids) for text in texts),
+        tasks=tuple(text.task for text in texts),
     )
 
 

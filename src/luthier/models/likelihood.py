@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from typing import Any
 
 from luthier.models.batch import micro_batches
 from luthier.models.encoder_decoder import start_id
 from luthier.models.forward import inference, scored_logits
+from luthier.models.row_adapters import answered_by
 from luthier.models.tokens import Encoded
 
 MOST_TOKENS = 8_192
@@ -21,6 +23,7 @@ def likelihoods(
     *,
     flat: bool,
     pad_id: int,
+    adapters: Sequence[str] | None = None,
     most_tokens: int = MOST_TOKENS,
     on_progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> list[tuple[float, int]]:
@@ -31,6 +34,9 @@ def likelihoods(
         encoded: prompts with completions.
         flat: whether batches are flat rows (the model was switched by `use_flat_attention`) or padded.
         pad_id: any token that the model has.
+        adapters: the name of the adapter that rates each, among those that are loaded (`row_adapters.BASE` for none);
+            batches are padded then, for the sequences of a flat row have one adapter between them. None leaves it to
+            the model.
         most_tokens: bounds a batch, padding counted.
         on_progress: told how many sequences are done, of how many.
 
@@ -43,13 +49,17 @@ def likelihoods(
     results = [(0.0, 0)] * len(encoded)
     # Several completions may share an example: their places in the list tell them apart.
     numbered = [replace(sequence, example_id=str(place)) for place, sequence in enumerate(encoded)]
+    named = {} if adapters is None else {row.example_id: name for row, name in zip(numbered, adapters, strict=True)}
     done = 0
     with inference(model):
         device = next(model.parameters()).device
         start = start_id(model)
-        for batch in micro_batches(numbered, flat=flat, most_tokens=most_tokens, pad_id=pad_id, start_id=start):
+        one_row = flat and adapters is None
+        for batch in micro_batches(numbered, flat=one_row, most_tokens=most_tokens, pad_id=pad_id, start_id=start):
             batch = batch.to(device)
-            losses = cross_entropy(scored_logits(model, batch), batch.targets, reduction="none")
+            with answered_by(model, [named[place] for place in batch.example_ids]) if named else nullcontext():
+                logits = scored_logits(model, batch)
+            losses = cross_entropy(logits, batch.targets, reduction="none")
             sums = torch.zeros(len(batch.example_ids), dtype=torch.float64)
             sums.index_add_(0, batch.owners.cpu(), -losses.double().cpu())
             counts = torch.bincount(batch.owners.cpu(), minlength=len(batch.example_ids))

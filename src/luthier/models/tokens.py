@@ -36,11 +36,15 @@ _DATE = re.compile(r"""strftime_now\(\s*(["'])(.*?)\1\s*\)""")
 
 @dataclass(frozen=True)
 class Encoded:
-    """One example as ids: the prompt's first `prompt_length`, then the completion's, the end of sequence last."""
+    """One example as ids: the prompt's first `prompt_length`, then the completion's, the end of sequence last.
+
+    `task` names the task of a mixture that it comes from; empty outside of mixtures.
+    """
 
     example_id: str
     ids: tuple[int, ...]
     prompt_length: int
+    task: str = ""
 
 
 class Renderer:

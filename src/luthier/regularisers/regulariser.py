@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from luthier.core.errors import LuthierError
 from luthier.core.settings import Named
 
 if TYPE_CHECKING:
@@ -18,6 +20,9 @@ class Restraint:
     This one adds nothing.
     """
 
+    weight: float = 0.0
+    """Of the mean loss on what is `replayed`, beside 1 for that on the task."""
+
     def penalty(self, forward: Any, model: Any, batch: Batch, step: int) -> torch.Tensor | None:
         """What is added to the mean loss of a step, a scalar; None for nothing.
 
@@ -31,6 +36,14 @@ class Restraint:
         """
         return None
 
+    def replayed(self, step: int) -> Sequence[Batch]:
+        """The micro-batches that this step is trained on beside the task's; they count among the tokens that it saw.
+
+        Args:
+            step: from 0; which they are depends on it and on settings alone.
+        """
+        return ()
+
 
 class Regulariser(Named):
     """Base of every regulariser. A subclass is one file here and one word in `study_file.py`."""
@@ -40,6 +53,14 @@ class Regulariser(Named):
     under `retain`."""
     paper: ClassVar[str] = ""
     """Authors, year, arXiv number."""
+
+    def retained_rows(self, batch_size: int) -> int:
+        """How many examples a step of the retained data is to hold.
+
+        Args:
+            batch_size: how many of the task's are in a step.
+        """
+        return batch_size
 
     def begin(self, model: Any, *, method: Any, objective: Any, retained: Any | None) -> Restraint:
         """Look at the model before its first step, on the device that it trains on.
@@ -58,3 +79,18 @@ class NoRegulariser(Regulariser):
     """Hold nothing back: the objective alone decides."""
 
     name: ClassVar[str] = "none"
+
+
+def retained_data(regulariser: Regulariser, retained: Any | None) -> Any:
+    """The retained `TrainingData`, for a regulariser that cannot do without.
+
+    Raises:
+        LuthierError: there is none.
+    """
+    if retained is None or not retained.steps_per_epoch:
+        raise LuthierError(
+            f"{regulariser.name} has nothing that is not to be forgotten",
+            where=f"regulariser: {regulariser.name}",
+            mend="name tasks under `retain`, or let another stage come before this one",
+        )
+    return retained

@@ -1,7 +1,7 @@
 """The training loop: one for every method, regulariser and objective, none of which it knows by name.
 
 It asks the method for its parameter groups, the objective for a summed loss and its units, the regulariser for a
-penalty, and the data for the micro-batches of a step. A step's gradient is
+penalty and for what it replays, and the data for the micro-batches of a step. A step's gradient is
 
     grad = sum_b d loss(b) / sum_b units(b)        over its micro-batches b
 
@@ -15,7 +15,7 @@ from __future__ import annotations
 import json
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -123,9 +123,10 @@ def train(
         step = state["step"]
         batches = data.step(*divmod(step, data.steps_per_epoch))
         rate = set_rate(optimizers, rate_factor(step, steps, settings))
-        loss = mover.step(batches, step)
+        replayed = restraint.replayed(step)
+        loss = mover.step(batches, replayed, step)
         state["step"] = step + 1
-        state["tokens"] += sum(batch.tokens for batch in batches)
+        state["tokens"] += sum(batch.tokens for batch in (*batches, *replayed))
         state["seconds"] = earlier + time.perf_counter() - begun
         state["losses"] = [*state["losses"][-19:], loss]
         lines.add(step=step + 1, loss=loss, learning_rate=rate, tokens=state["tokens"], seconds=state["seconds"])
@@ -203,8 +204,9 @@ class _Mover:
     restraint: Restraint
     clip: float
 
-    def step(self, batches: list[Batch], step: int) -> float:
-        """One optimizer step over its micro-batches; gives the loss per unit, penalties apart."""
+    def step(self, batches: list[Batch], replayed: Sequence[Batch], step: int) -> float:
+        """One optimizer step over its micro-batches, and those that a restraint replays; gives the loss per unit of the
+        former, penalties apart."""
         import torch
 
         units = sum(self.objective.units(batch) for batch in batches)
@@ -220,6 +222,10 @@ class _Mover:
                 if penalty is not None:
                     loss = loss + penalty * (self.objective.units(batch) / units)
             self.fabric.backward(loss)
+        beside = sum(self.objective.units(batch) for batch in replayed)
+        for batch in parallel.share(replayed):
+            loss = self.objective.loss(self.forward, self.fabric.to_device(batch))
+            self.fabric.backward(loss * (self.restraint.weight / beside))
         parallel.sum_gradients(trainable(self.model))
         norm = torch.nn.utils.clip_grad_norm_(list(trainable(self.model)), self.clip)
         value = parallel.total(mean)

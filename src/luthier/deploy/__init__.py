@@ -1,0 +1,1 @@
+"""What was trained, made ready to leave: checkpoints of other libraries, read and written."""

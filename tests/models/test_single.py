@@ -1,0 +1,44 @@
+"""The sequences of a batch, one by one."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from luthier.models.batch import flat_batch
+from luthier.models.flat import use_flat_attention
+from luthier.models.single import singly
+from luthier.objectives.supervised import Supervised
+from tests.families import family_batch, family_model, family_rows
+from tests.training.small import sequences
+
+ROWS = 4
+
+
+def loss(model: object, batch: object) -> float:
+    with torch.no_grad():
+        return float(Supervised().loss(model, batch))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("family", ["bert", "roberta", "gpt2", "llama", "t5", "bart"])
+def test_each_has_the_loss_that_it_has_in_a_batch_of_its_own(family: str) -> None:
+    model, rows = family_model(family), family_rows(family, ROWS)
+    batch = family_batch(model, rows)
+    found = list(singly(batch))
+    assert [one.example_ids for one in found] == [(name,) for name in batch.example_ids]
+    assert sum(len(one.targets) for one in found) == len(batch.targets)
+    alone = [loss(model, family_batch(model, [row])) for row in rows]
+    assert [loss(model, one) for one in found] == pytest.approx(alone, abs=1e-5)
+    assert sum(alone) == pytest.approx(loss(model, batch), abs=1e-4)
+    assert sum(one.tokens for one in found) == sum(family_batch(model, [row]).input_ids.numel() for row in rows) + (
+        sum(one.decoder_input_ids.numel() for one in found if one.decoder_input_ids is not None)
+    )
+
+
+def test_flat_rows_too() -> None:
+    model, rows = family_model("llama"), sequences(ROWS)
+    use_flat_attention(model)
+    found = list(singly(flat_batch(rows)))
+    assert [one.lengths for one in found] == [(len(row.ids),) for row in rows]
+    alone = [loss(model, family_batch(model, [row])) for row in rows]
+    assert [loss(model, one) for one in found] == pytest.approx(alone, abs=1e-5)
