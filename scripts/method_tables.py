@@ -21,9 +21,9 @@ PAGE = Path(__file__).resolve().parents[1] / "docs" / "methods.md"
 OPENING = """# Methods
 
 Which weights move, on which models. This page is made from the code by `scripts/method_tables.py`, and
-`luthier methods` prints the same. No cell stands here that `tests/contracts/test_methods.py` does not test: there every one of them is
-trained, saved, loaded, merged where it can be, switched and compared with the base (`make test` takes a fair sample,
-`make test-all` takes all).
+`luthier methods` prints the same. No cell stands here that `tests/contracts/test_methods.py` does not test: there every
+one of them is trained, saved, loaded, merged where it can be, switched and compared with the base (`make test` takes a
+fair sample, `make test-all` takes all).
 
 **m** trains, and can be merged into the base; **t** trains; **-** cannot work, and the reason stands below the table.
 *Switched* is how several on one base are told apart: row by row within one batch, request by request, or not at all.

@@ -8,14 +8,17 @@ writes.
 
 from __future__ import annotations
 
+import copy
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import luthier.methods
+from luthier.methods.fusion import Fusion
 from luthier.methods.method import Method
 from luthier.models.families import FAMILIES
 from luthier.models.kinds import Kind
@@ -67,6 +70,24 @@ def cells(method: Method) -> list[Cell]:
     ]
 
 
+def ready(method: Method, base: Callable[[], Any], folder: Path) -> Method:
+    """The method as it can be attached: for `fusion`, which its word alone leaves without adapters, over two new ones.
+
+    Args:
+        method: a row of the matrix.
+        base: gives a plain model.
+        folder: where the adapters are put.
+    """
+    if not isinstance(method, Fusion):
+        return method
+    from luthier.methods.adapter import Adapter
+
+    for name in ("first", "second"):
+        adapter = Adapter()
+        adapter.save(adapter.attach(base(), None), folder / name)
+    return Fusion(adapters=(str(folder / "first"), str(folder / "second")))
+
+
 @cache
 def shares() -> dict[str, dict[str, float]]:
     """Row -> kind of model -> the share of the weights that are trained, as it was counted."""
@@ -86,13 +107,15 @@ def count_shares() -> dict[str, dict[str, float]]:
         files = find_model(name)
         head = Head("class", ("negative", "positive")) if kind == "encoder" else None
         tokenizer = load_tokenizer(files)
+        plain = load_model(files, head=head)
+        weights = sum(parameter.numel() for parameter in plain.parameters())
         for method in rows():
             if method.refusal(kind, files.model_type):
                 continue
             torch.manual_seed(0)
-            base = load_model(files, head=head)
-            weights = sum(parameter.numel() for parameter in base.parameters())
-            model = train_head(method.attach(base, tokenizer))
+            with TemporaryDirectory() as folder:
+                prepared = ready(method, partial(copy.deepcopy, plain), Path(folder))
+                model = train_head(prepared.attach(copy.deepcopy(plain), tokenizer))
             moved = sum(parameter.numel() for parameter in trainable(model))
             counted.setdefault(method.label(), {})[kind] = float(f"{moved / weights:.3g}")
     return counted
@@ -113,7 +136,7 @@ def as_data() -> list[dict[str, Any]]:
                 cell.family: {
                     "trains": cell.why_not is None,
                     "merges": cell.why_not is None and cell.why_unmerged is None,
-                    "switches": "never" if cell.why_not else method.switching,
+                    "switches": "never" if cell.why_not else method.switching_on(FAMILIES[cell.family]),
                     "why_not": cell.why_not or cell.why_unmerged,
                 }
                 for cell in cells(method)

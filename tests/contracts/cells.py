@@ -8,15 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from tempfile import mkdtemp
 from typing import Any
 
 import pytest
 import torch
 
-from luthier.method_matrix import rows
+from luthier.method_matrix import ready, rows
 from luthier.methods.method import Method, trainable
 from luthier.models.families import FAMILIES
-from tests.families import attach_to
+from tests.families import attach_to, family_model
 
 ROWS = rows()
 
@@ -25,21 +28,32 @@ ROWS = rows()
 class Cell:
     """A method on a family of models."""
 
-    method: Method
+    row: Method
     family: str
+
+    @property
+    def method(self) -> Method:
+        """The method as it can be attached."""
+        return _ready(str(self))
 
     @property
     def refusal(self) -> str | None:
         """Why it cannot work; None where it is claimed to."""
-        return self.method.refusal(FAMILIES[self.family], self.family)
+        return self.row.refusal(FAMILIES[self.family], self.family)
 
     @property
     def merge_refusal(self) -> str | None:
         """Why it cannot be merged."""
-        return self.method.merge_refusal(FAMILIES[self.family], self.family)
+        return self.row.merge_refusal(FAMILIES[self.family], self.family)
 
     def __str__(self) -> str:
-        return f"{self.method.label()}-{self.family}"
+        return f"{self.row.label()}-{self.family}"
+
+
+@cache
+def _ready(name: str) -> Method:
+    (cell,) = (cell for cell in all_cells() if str(cell) == name)
+    return ready(cell.row, lambda: family_model(cell.family), Path(mkdtemp(prefix="cells-")))
 
 
 def all_cells() -> list[Cell]:

@@ -42,9 +42,9 @@ class FourierFT(OnLinears):
     """Which layers: `all-linear`, `attention`, `mlp`, or names of modules."""
 
     def learning_rate(self, parameters: int) -> float:
-        """0.45 at 6M parameters (measured: 24 steps on the house decoder took 14%, 27% and 40% of the held-out loss with
-        0.05, 0.15 and 0.45), 5e-2 from 125M on (the paper's for RoBERTa-base, whose scale this is), on a log-log line
-        between."""
+        """0.45 at 6M parameters (measured: 24 steps on the house decoder took 14%, 27% and 40% of the held-out loss
+        with 0.05, 0.15 and 0.45), 5e-2 from 125M on (the paper's for RoBERTa-base, whose scale this is), on a log-log
+        line between."""
         return rate_between(parameters, (6e6, 0.45), (125e6, 5e-2))
 
     def parameter_groups(self, model: Any, learning_rate: float) -> list[dict[str, Any]]:

@@ -33,6 +33,7 @@ class Fusion(PlacedMethod):
     """Train, in each layer, an attention over the outputs of trained adapters."""
 
     name: ClassVar[str] = "fusion"
+    variants: ClassVar[tuple[Mapping[str, Any], ...]] = ({"adapters": ("FIRST", "SECOND")},)
     moves: ClassVar[str] = "an attention in each layer over trained adapters"
     paper: ClassVar[str] = "Pfeiffer et al. 2020, arXiv 2005.00247"
 

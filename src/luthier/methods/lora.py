@@ -24,8 +24,9 @@ from typing import Any, ClassVar, Literal
 from pydantic import Field
 
 from luthier.core.errors import LuthierError
-from luthier.methods.method import DEFAULT, MethodClass, PeftMethod, rate_between, task_type
+from luthier.methods.method import DEFAULT, MethodClass, PeftMethod, Switching, rate_between, task_type
 from luthier.methods.targets import Targets, target_names
+from luthier.models.kinds import Kind
 
 _START = "luthier_lora_start"
 
@@ -88,6 +89,7 @@ class LoRA(LowRank):
     """Train a low-rank update of every linear layer but the head."""
 
     name: ClassVar[str] = "lora"
+    switching: ClassVar[Switching] = "row"
     moves: ClassVar[str] = "a rank-r update of each linear layer"
     paper: ClassVar[str] = "Hu et al. 2021, arXiv 2106.09685"
     variants: ClassVar[tuple[Mapping[str, Any], ...]] = (
@@ -101,6 +103,10 @@ class LoRA(LowRank):
     initialise: Literal["default", "pissa"] = "default"
     """A at random and B zero, or both from the largest singular values of W (PiSSA); what PiSSA saves has twice the
     weights that it trains."""
+
+    def switching_on(self, kind: Kind) -> Switching:
+        """Of a head each adapter has a copy, which peft cannot tell apart by rows."""
+        return "request" if kind == "encoder" else self.switching
 
     def learning_rate(self, parameters: int) -> float:
         """3e-3 at 6M parameters (measured, docs/log.md), 2e-4 at 7B (QLoRA, arXiv 2305.14314, Table 9), on a log-log
@@ -141,6 +147,7 @@ class LoRA(LowRank):
         super().save(model, folder)
         if start := getattr(model, _START, None):
             _convert(folder, {name.replace(f".{DEFAULT}.", "."): weight for name, weight in start.items()})
+            self.note_base(model, folder)
 
     def stored(self, model: Any) -> int:
         """PiSSA's is a LoRA of twice the rank."""

@@ -20,7 +20,7 @@ from luthier.models.kinds import Kind
 if TYPE_CHECKING:
     import torch
 
-_BASE = "base.json"
+_BASE, _WEIGHTS, _NUMBERS = "base.json", "adapter_model.safetensors", "numbers"
 DEFAULT = "default"
 """What an adapter is called where there is one alone."""
 
@@ -75,6 +75,10 @@ class Method(Named):
             family: one of `models/families.py`, or the model type where it is none of them.
         """
         return None
+
+    def switching_on(self, kind: Kind) -> Switching:
+        """How several can be switched between on such a model; as anywhere unless a method says otherwise."""
+        return self.switching
 
     def merge_refusal(self, kind: Kind, family: str) -> str | None:
         """Why it cannot be merged into such a model, in one sentence; None where it can."""
@@ -215,9 +219,15 @@ class PeftMethod(Method):
             ) from None
 
     def save(self, model: Any, folder: Path) -> None:
-        """As peft does, and `base.json`, the shape of the base: peft puts an adapter onto another without a word."""
+        """As peft does, and `base.json`, the shape of the base and how many numbers were written: peft puts an adapter
+        onto another base, and some methods take weights of another size, without a word."""
         super().save(model, folder)
-        (folder / _BASE).write_text(json.dumps(_shape(model), indent=1) + "\n", encoding="utf-8")
+        self.note_base(model, folder)
+
+    def note_base(self, model: Any, folder: Path) -> None:
+        """Write `base.json` beside the weights as they are now."""
+        about = {**_shape(model), _NUMBERS: _numbers(folder / _WEIGHTS)}
+        (folder / _BASE).write_text(json.dumps(about, indent=1) + "\n", encoding="utf-8")
 
     def load(self, model: Any, folder: Path, name: str = DEFAULT) -> Any:
         """Put what `save` wrote onto a base, beside others of the same method.
@@ -230,13 +240,16 @@ class PeftMethod(Method):
         from peft import PeftModel, get_peft_model_state_dict
         from safetensors import safe_open
 
-        weights = folder / "adapter_model.safetensors"
+        weights = folder / _WEIGHTS
         for path in (folder / "adapter_config.json", weights):
             if not path.is_file():
                 raise LuthierError("no such file", where=str(path), mend="name the folder of a saved adapter")
-        trained_on = read_object(folder / _BASE)  # None where it was saved before this file was
-        if trained_on is not None and trained_on != _shape(model):
-            raise _wrong_base(folder, f"{trained_on}, not {_shape(model)}")
+        if (trained_on := read_object(folder / _BASE)) is not None:  # None where it was saved before this file was
+            numbers = trained_on.pop(_NUMBERS, None)
+            if trained_on != _shape(model):
+                raise _wrong_base(folder, f"{trained_on}, not {_shape(model)}")
+            if numbers is not None and numbers != _numbers(weights):
+                raise _wrong_base(folder, f"{numbers} numbers were saved, and there are {_numbers(weights)}")
         try:
             if isinstance(model, PeftModel):
                 model.load_adapter(str(folder), adapter_name=name, is_trainable=False)
@@ -316,6 +329,14 @@ def task_type(model: Any) -> Any:
 def _shape(model: Any) -> dict[str, Any]:
     config = model.config.get_text_config(decoder=True)
     return {"model_type": config.model_type, "layers": config.num_hidden_layers, "width": config.hidden_size}
+
+
+def _numbers(path: Path) -> int:
+    """How many a safetensors file holds, from its header."""
+    from safetensors import safe_open
+
+    with safe_open(path, "pt") as file:
+        return sum(math.prod(file.get_slice(name).get_shape()) for name in file.keys())  # noqa: SIM118
 
 
 def _wrong_base(folder: Path, why: str) -> LuthierError:
