@@ -33,15 +33,15 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name, content in FILES:
         assert not (folder / name).exists()
         (folder / name).write_text(content, encoding="utf-8")
-    study_file = folder / "src" / "luthier" / "study_file.py"
-    text = study_file.read_text(encoding="utf-8")
+    registry = folder / "src" / "luthier" / "registry.py"
+    text = registry.read_text(encoding="utf-8")
     for hunk in "\n@@\n".join(edit.rstrip("\n") for edit in EDITS).split("\n@@\n"):
         lines = hunk.splitlines()
         before = "".join(line[1:] + "\n" for line in lines if line[0] in " -")
         after = "".join(line[1:] + "\n" for line in lines if line[0] in " +")
-        assert text.count(before) == 1, f"docs/adding.md shows study_file.py as it is no longer:\n{before}"
+        assert text.count(before) == 1, f"docs/adding.md shows registry.py as it is no longer:\n{before}"
         text = text.replace(before, after)
-    study_file.write_text(text, encoding="utf-8")
+    registry.write_text(text, encoding="utf-8")
     return folder
 
 

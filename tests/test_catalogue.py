@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from luthier.catalogue import as_markdown, as_text, entries
-from luthier.study_file import registry
+from luthier.registry import registry
 
 
 def test_every_class_is_listed_once():

@@ -18,9 +18,10 @@ from luthier.core.settings import read, read_yaml
 from luthier.methods.lora import LoRA
 from luthier.pretrain_file import PretrainSpec
 from luthier.prompting.few_shot import FewShot
+from luthier.registry import registry
 from luthier.run_spec import RunSpec
 from luthier.study import Study
-from luthier.study_file import Arm, StudySpec, registry
+from luthier.study_file import Arm, StudySpec
 
 ROOT = Path(__file__).resolve().parents[1]
 MakeStudy = Callable[..., Study]

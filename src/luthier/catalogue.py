@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 
-from luthier.study_file import registry
+from luthier.registry import registry
 
 
 def entries() -> list[dict[str, str]]:

@@ -254,7 +254,7 @@ def plan(
     assert model is not None
     from luthier.planner.plan import Asked, make_plan
     from luthier.planner.table import print_plan
-    from luthier.study_file import method_named
+    from luthier.registry import method_named
     from luthier.workbench import silence_libraries
 
     silence_libraries()

@@ -22,7 +22,7 @@ from luthier.methods.fusion import Fusion
 from luthier.methods.method import Method
 from luthier.models.families import FAMILIES
 from luthier.models.kinds import Kind
-from luthier.study_file import METHODS
+from luthier.registry import METHODS
 
 HOUSE: Mapping[Kind, str] = {
     "encoder": "house/encoder", "decoder": "house/decoder", "encoder-decoder": "house/seq2seq"

@@ -1,4 +1,4 @@
-"""One suite over every cell of the matrix of methods: a new entry of `study_file.METHODS` is tested without another
+"""One suite over every cell of the matrix of methods: a new entry of `registry.METHODS` is tested without another
 line. What a method's class claims of a family of models is what is tested here."""
 
 from __future__ import annotations

@@ -14,7 +14,7 @@ import pytest
 import yaml
 from pydantic import TypeAdapter
 
-from luthier import study_file
+from luthier import registry as registered
 from luthier.core.errors import LuthierError
 from luthier.core.settings import Named, read
 from luthier.core.types import (
@@ -29,14 +29,15 @@ from luthier.core.types import (
 from luthier.metrics.metric import Metric
 from luthier.models.sampling import Sampling
 from luthier.prompting.prompting import Conversation, Prompting, Request
-from luthier.study_file import METRICS, PROMPTINGS, StudySpec, registry
+from luthier.registry import METRICS, PROMPTINGS, registry
+from luthier.study_file import StudySpec
 
 UNIONS: dict[str, Any] = {
-    "method": study_file.AnyMethod,
-    "prompting": study_file.AnyPrompting,
-    "objective": study_file.AnyObjective,
-    "regulariser": study_file.AnyRegulariser,
-    "metric": study_file.AnyMetric,
+    "method": registered.AnyMethod,
+    "prompting": registered.AnyPrompting,
+    "objective": registered.AnyObjective,
+    "regulariser": registered.AnyRegulariser,
+    "metric": registered.AnyMetric,
 }
 ENTRIES = [(kind, cls) for kind, classes in registry().items() for cls in classes]
 every_entry = pytest.mark.parametrize(
@@ -105,7 +106,7 @@ def test_an_unknown_key_is_refused(kind: str, cls: type[Named]) -> None:
 
 PLAIN = """
 import json, sys
-from luthier.study_file import registry
+from luthier.registry import registry
 digests = {f"{kind}.{cls.name}": cls().digest() for kind, classes in registry().items() for cls in classes}
 heavy = [name for name in ("torch", "transformers", "peft", "datasets", "matplotlib", "pandas") if name in sys.modules]
 print(json.dumps({"digests": digests, "heavy": heavy}))

@@ -11,8 +11,8 @@ from transformers import AutoModelForCausalLM
 
 from luthier.core.errors import LuthierError
 from luthier.methods.method import Method
+from luthier.registry import METHODS
 from luthier.run_spec import RunSpec
-from luthier.study_file import METHODS
 from tests.tiny import tiny_config
 
 

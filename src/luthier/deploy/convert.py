@@ -28,7 +28,7 @@ from luthier.methods.merging import merge_checked
 from luthier.methods.placed import ABOUT
 from luthier.models.head import Head
 from luthier.models.load import ModelFiles, find_model, load_model, load_tokenizer
-from luthier.study_file import method_named
+from luthier.registry import method_named
 
 Source = Literal["litgpt", "adapterhub", "luthier"]
 Target = Literal["luthier", "litgpt", "adapterhub", "huggingface"]

@@ -15,8 +15,8 @@ from luthier.core.store import Store, write_json
 from luthier.methods.method import Method
 from luthier.models.head import Head
 from luthier.models.load import ModelFiles, find_model, load_model, load_tokenizer
+from luthier.registry import METHODS, AnyMethod, method_named
 from luthier.run_spec import RunSpec
-from luthier.study_file import METHODS, AnyMethod, method_named
 
 _FILE = "method.json"
 _ADAPTER, _PEFT_CONFIG = "adapter.json", "adapter_config.json"

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from luthier.core.errors import LuthierError
 from luthier.core.settings import suggest
 from luthier.init.roles import Roles
-from luthier.study_file import METRICS
+from luthier.registry import METRICS
 
 _MARGIN = 0.95
 """So many of the references fit into an answer; the longest few of a text are outliers."""

@@ -31,7 +31,7 @@ Switching = Literal["row", "request", "never"]
 
 
 class Method(Named):
-    """Base of every method. A subclass is one file here and one word in `study_file.py`.
+    """Base of every method. A subclass is one file here and one word in `registry.py`.
 
     The settings class is the method: its fields are what a user can set, with vetted defaults and their source; heavy
     imports stand inside its functions. What its flags claim is what `tests/contracts/` tests, on every architecture,

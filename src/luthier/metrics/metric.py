@@ -10,7 +10,7 @@ from luthier.core.types import Example, Prediction, PredictionKind
 
 
 class Metric(Named):
-    """Base of every metric. A subclass is one file here and one word in `study_file.py`."""
+    """Base of every metric. A subclass is one file here and one word in `registry.py`."""
 
     kinds: ClassVar[tuple[PredictionKind, ...]]
     """The prediction kinds that it can score."""

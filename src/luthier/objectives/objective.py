@@ -29,7 +29,7 @@ class TrainingData(Protocol):
 
 
 class Objective(Named):
-    """Base of every objective. A subclass is one file here and one word in `study_file.py`."""
+    """Base of every objective. A subclass is one file here and one word in `registry.py`."""
 
     def data(
         self,

@@ -110,7 +110,7 @@ class Program(ABC):
 
 
 class Prompting(Named):
-    """Base of every prompting. A subclass is one file here and one word in `study_file.py`."""
+    """Base of every prompting. A subclass is one file here and one word in `registry.py`."""
 
     needs_model: ClassVar[bool] = True
     """False for the trivial baselines, which answer from the data alone."""

@@ -46,7 +46,7 @@ class Restraint:
 
 
 class Regulariser(Named):
-    """Base of every regulariser. A subclass is one file here and one word in `study_file.py`."""
+    """Base of every regulariser. A subclass is one file here and one word in `registry.py`."""
 
     retains: ClassVar[bool] = False
     """Whether it reads data that is not to be forgotten: the training sets of the arm's earlier stages and of the tasks

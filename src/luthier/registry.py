@@ -1,0 +1,122 @@
+"""Everything that a study file can name: the methods, promptings, objectives, regularisers and metrics.
+
+**Adding one: write its file, and add its class to the tuple here.** It can then be named in a study file, enters the
+JSON schema, the table of methods and the contract tests (`docs/adding.md`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Annotated, Any
+
+from luthier.core.errors import LuthierError
+from luthier.core.settings import OneOf, override, read, suggest
+from luthier.methods.adalora import AdaLoRA
+from luthier.methods.adapter import Adapter
+from luthier.methods.attention import Attention
+from luthier.methods.bitfit import BitFit
+from luthier.methods.boft import BOFT
+from luthier.methods.compacter import Compacter
+from luthier.methods.dora import DoRA
+from luthier.methods.fisher_mask import FisherMask
+from luthier.methods.fourierft import FourierFT
+from luthier.methods.full import Full
+from luthier.methods.fusion import Fusion
+from luthier.methods.head_only import HeadOnly
+from luthier.methods.ia3 import IA3
+from luthier.methods.layers import Layers
+from luthier.methods.llama_adapter import LlamaAdapter
+from luthier.methods.loha import LoHa
+from luthier.methods.lokr import LoKr
+from luthier.methods.lora import LoRA
+from luthier.methods.method import Method
+from luthier.methods.miss import MiSS
+from luthier.methods.multitask_prompt_tuning import MultitaskPromptTuning
+from luthier.methods.none import NoMethod
+from luthier.methods.norms import Norms
+from luthier.methods.oft import OFT
+from luthier.methods.p_tuning import PTuning
+from luthier.methods.p_tuning_v2 import PTuningV2
+from luthier.methods.peft_method import Peft
+from luthier.methods.prefix_tuning import PrefixTuning
+from luthier.methods.prompt_tuning import PromptTuning
+from luthier.methods.qlora import QLoRA
+from luthier.methods.vera import VeRA
+from luthier.metrics.accuracy import Accuracy
+from luthier.metrics.bits_per_byte import BitsPerByte
+from luthier.metrics.bleu import Bleu
+from luthier.metrics.chrf import Chrf
+from luthier.metrics.entity_f1 import EntityF1
+from luthier.metrics.exact_match import ExactMatch
+from luthier.metrics.f1 import F1
+from luthier.metrics.matthews import Matthews
+from luthier.metrics.metric import Metric
+from luthier.metrics.nll import Nll
+from luthier.metrics.rouge import Rouge
+from luthier.metrics.tag_accuracy import TagAccuracy
+from luthier.metrics.token_f1 import TokenF1
+from luthier.objectives.objective import Objective
+from luthier.objectives.supervised import Supervised
+from luthier.prompting.baselines import BestConstant, Copy, Lead, Majority
+from luthier.prompting.best_template import BestTemplate
+from luthier.prompting.few_shot import FewShot
+from luthier.prompting.nearest import Nearest
+from luthier.prompting.prompting import Prompting
+from luthier.prompting.zero_shot import ZeroShot
+from luthier.regularisers.ewc import EWC
+from luthier.regularisers.kl import KL
+from luthier.regularisers.l2_sp import L2SP
+from luthier.regularisers.regulariser import NoRegulariser, Regulariser
+from luthier.regularisers.replay import Replay
+
+METHODS: tuple[type[Method], ...] = (
+    *(NoMethod, PromptTuning, LoRA, Adapter, Full),
+    *(DoRA, AdaLoRA, VeRA, LoHa, LoKr),
+    *(OFT, BOFT, FourierFT, MiSS, QLoRA),
+    *(IA3, LlamaAdapter),
+    *(Compacter, Fusion),
+    *(PrefixTuning, PTuning, PTuningV2, MultitaskPromptTuning),
+    Peft,
+    *(BitFit, Norms, Layers, Attention, HeadOnly, FisherMask),
+)
+BASELINES: tuple[type[Prompting], ...] = (Lead, Copy, Majority, BestConstant, Nearest)
+PROMPTINGS: tuple[type[Prompting], ...] = (ZeroShot, FewShot, BestTemplate, *BASELINES)
+REGULARISERS: tuple[type[Regulariser], ...] = (NoRegulariser, L2SP, EWC, KL, Replay)
+OBJECTIVES: tuple[type[Objective], ...] = (Supervised,)
+METRICS: tuple[type[Metric], ...] = (
+    *(Rouge, Bleu, Chrf, ExactMatch, TokenF1),
+    *(Accuracy, F1, Matthews, EntityF1, TagAccuracy),
+    *(Nll, BitsPerByte),
+)
+
+AnyMethod = Annotated[Method, OneOf(*METHODS)]
+AnyPrompting = Annotated[Prompting, OneOf(*PROMPTINGS)]
+AnyRegulariser = Annotated[Regulariser, OneOf(*REGULARISERS)]
+AnyObjective = Annotated[Objective, OneOf(*OBJECTIVES)]
+AnyMetric = Annotated[Metric, OneOf(*METRICS)]
+
+
+def method_named(word: str, assignments: Sequence[str] = ()) -> Method:
+    """A method by its word, with settings as `rank=16`.
+
+    Raises:
+        LuthierError: no such method, or no such setting of it.
+    """
+    for cls in METHODS:
+        if cls.name == word:
+            return read(cls, override({}, assignments), where=f"--method {word}")
+    words = [cls.name for cls in METHODS]
+    raise LuthierError(
+        f"{word}: no such method{suggest(word, words)}", where="--method", mend=f"one of {', '.join(words)}"
+    )
+
+
+def registry() -> dict[str, tuple[type[Any], ...]]:
+    """Every class that a study file can name, by what it is."""
+    return {
+        "method": METHODS,
+        "prompting": PROMPTINGS,
+        "objective": OBJECTIVES,
+        "regulariser": REGULARISERS,
+        "metric": METRICS,
+    }
