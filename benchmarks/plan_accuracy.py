@@ -31,9 +31,9 @@ from typing import Any
 
 from luthier.core.training_settings import TrainingSettings
 from luthier.methods.full import Full
-from luthier.methods.lora import LoRA
 from luthier.methods.method import Method
-from luthier.methods.prompt_tuning import PromptTuning
+from luthier.methods.reparameterised.lora import LoRA
+from luthier.methods.soft_prompts.prompt_tuning import PromptTuning
 from luthier.models.architectures import T5, Bert
 from luthier.models.batch import Batch
 from luthier.models.flat import use_flat_attention

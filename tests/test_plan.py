@@ -13,7 +13,7 @@ import pytest
 from luthier import plan as plan_module
 from luthier.core.errors import LuthierError
 from luthier.methods.full import Full
-from luthier.methods.lora import LoRA
+from luthier.methods.reparameterised.lora import LoRA
 from luthier.study import Study
 from tests.small_study import files, small_study
 from tests.tiny import tiny_model

@@ -15,7 +15,7 @@ import yaml
 
 from luthier.core.errors import LuthierError
 from luthier.core.settings import read, read_yaml
-from luthier.methods.lora import LoRA
+from luthier.methods.reparameterised.lora import LoRA
 from luthier.pretrain_file import PretrainSpec
 from luthier.prompting.few_shot import FewShot
 from luthier.registry import registry

@@ -18,7 +18,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import luthier.methods
-from luthier.methods.fusion import Fusion
+from luthier.methods.additive.fusion import Fusion
 from luthier.methods.method import Method
 from luthier.models.families import FAMILIES
 from luthier.models.kinds import Kind
@@ -80,7 +80,7 @@ def ready(method: Method, base: Callable[[], Any], folder: Path) -> Method:
     """
     if not isinstance(method, Fusion):
         return method
-    from luthier.methods.adapter import Adapter
+    from luthier.methods.additive.adapter import Adapter
 
     for name in ("first", "second"):
         adapter = Adapter()

@@ -13,10 +13,10 @@ from safetensors.torch import load_file, save_file
 from luthier.core.errors import LuthierError
 from luthier.deploy.adapterhub import FAMILIES, read_adapterhub, write_adapterhub
 from luthier.deploy.adapterhub_config import their_config, their_method
-from luthier.methods.adapter import Adapter
-from luthier.methods.compacter import Compacter
+from luthier.methods.additive.adapter import Adapter
+from luthier.methods.additive.compacter import Compacter
+from luthier.methods.additive.stacked import StackedMethod
 from luthier.methods.method import trainable
-from luthier.methods.stacked import StackedMethod
 from tests.families import attach_to, family_model, family_rows, logits
 
 METHODS: tuple[StackedMethod, ...] = (

@@ -15,12 +15,12 @@ from luthier.cli import app
 from luthier.core.errors import LuthierError
 from luthier.deploy.arithmetic import combine, combine_updates
 from luthier.deploy.trained import Origin, method_of
-from luthier.methods.adapter import Adapter
-from luthier.methods.dora import DoRA
+from luthier.methods.additive.adapter import Adapter
 from luthier.methods.full import Full
-from luthier.methods.lora import LoRA
 from luthier.methods.method import Method, trainable
-from luthier.methods.prompt_tuning import PromptTuning
+from luthier.methods.reparameterised.dora import DoRA
+from luthier.methods.reparameterised.lora import LoRA
+from luthier.methods.soft_prompts.prompt_tuning import PromptTuning
 from luthier.models.forward import inference
 from luthier.models.load import find_model, load_model
 from tests.tiny import tiny_model

@@ -15,11 +15,11 @@ from transformers import AutoModelForCausalLM
 
 from luthier import cli
 from luthier.deploy.trained import Origin, trained_in
-from luthier.methods.adapter import Adapter
+from luthier.methods.additive.adapter import Adapter
 from luthier.methods.full import Full
-from luthier.methods.lora import LoRA
 from luthier.methods.method import Method
-from luthier.methods.prompt_tuning import PromptTuning
+from luthier.methods.reparameterised.lora import LoRA
+from luthier.methods.soft_prompts.prompt_tuning import PromptTuning
 from luthier.models.head import Head, head_weights, train_head
 from luthier.models.load import find_model, load_model
 from tests.models.encoders import tiny_encoder

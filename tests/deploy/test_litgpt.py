@@ -16,7 +16,7 @@ from safetensors.torch import load_file
 from luthier.core.errors import LuthierError
 from luthier.deploy.litgpt import read_litgpt, write_litgpt
 from luthier.methods.full import Full
-from luthier.methods.lora import LoRA
+from luthier.methods.reparameterised.lora import LoRA
 from tests.tiny import tiny_tokenizer
 
 FIXTURES = Path(__file__).parents[1] / "reference" / "fixtures"

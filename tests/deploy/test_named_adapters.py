@@ -13,11 +13,11 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from luthier.core.errors import LuthierError
 from luthier.core.types import Message
 from luthier.deploy.named_adapters import NamedAdapters
-from luthier.methods.adapter import Adapter
+from luthier.methods.additive.adapter import Adapter
 from luthier.methods.full import Full
-from luthier.methods.lora import LoRA
 from luthier.methods.method import Method, trainable
-from luthier.methods.prompt_tuning import PromptTuning
+from luthier.methods.reparameterised.lora import LoRA
+from luthier.methods.soft_prompts.prompt_tuning import PromptTuning
 from luthier.models.batch import padded_batch
 from luthier.models.flat import use_flat_attention
 from luthier.models.forward import inference, scored_logits

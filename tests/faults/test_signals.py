@@ -19,7 +19,7 @@ from luthier.core import interruption
 from luthier.core.interruption import Interrupted, answered, put_off
 from luthier.core.store import Store
 from luthier.core.types import Progress
-from luthier.methods.lora import LoRA
+from luthier.methods.reparameterised.lora import LoRA
 from luthier.run import run
 from luthier.study import Study
 from tests.small_study import steps

@@ -8,7 +8,7 @@ import pytest
 import torch
 from transformers import GPT2Config, GPT2LMHeadModel
 
-from luthier.methods.adapter import Adapter
+from luthier.methods.additive.adapter import Adapter
 from luthier.methods.method import trainable
 
 

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from luthier.methods.adapter import Adapter
+from luthier.methods.additive.adapter import Adapter
 from luthier.methods.full import Full
-from luthier.methods.lora import LoRA
 from luthier.methods.method import Method, trainable
-from luthier.methods.prompt_tuning import PromptTuning
+from luthier.methods.reparameterised.lora import LoRA
+from luthier.methods.soft_prompts.prompt_tuning import PromptTuning
 from luthier.models.head import Head
 from luthier.models.load import find_model, load_model
 from tests.models.encoders import tiny_encoder

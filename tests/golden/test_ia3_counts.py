@@ -8,7 +8,7 @@ import torch
 from peft import IA3Config, get_peft_model
 from transformers import BertConfig, BertForSequenceClassification
 
-from luthier.methods.ia3 import IA3
+from luthier.methods.additive.ia3 import IA3
 from luthier.models.head import mark_head, train_head
 from tests.golden.test_lora_counts import count, llama, t5
 

@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from luthier.methods.adalora import AdaLoRA
-from luthier.methods.dora import DoRA
-from luthier.methods.loha import LoHa
-from luthier.methods.lokr import LoKr
-from luthier.methods.lora import LoRA, LowRank
 from luthier.methods.method import Method
-from luthier.methods.vera import VeRA
+from luthier.methods.reparameterised.adalora import AdaLoRA
+from luthier.methods.reparameterised.dora import DoRA
+from luthier.methods.reparameterised.loha import LoHa
+from luthier.methods.reparameterised.lokr import LoKr
+from luthier.methods.reparameterised.lora import LoRA, LowRank
+from luthier.methods.reparameterised.vera import VeRA
 from tests.golden.test_encoder_counts import count as count_on_encoder
 from tests.golden.test_lora_counts import count, llama, t5
 from tests.models.encoders import tiny_encoder

@@ -9,11 +9,11 @@ import torch
 from transformers import BertConfig, BertForSequenceClassification
 
 from luthier.methods.method import Method
-from luthier.methods.multitask_prompt_tuning import MultitaskPromptTuning
-from luthier.methods.p_tuning import PTuning
-from luthier.methods.p_tuning_v2 import PTuningV2
-from luthier.methods.prefix_tuning import PrefixTuning
-from luthier.methods.soft_prompt import SoftPrompt
+from luthier.methods.soft_prompts.multitask_prompt_tuning import MultitaskPromptTuning
+from luthier.methods.soft_prompts.p_tuning import PTuning
+from luthier.methods.soft_prompts.p_tuning_v2 import PTuningV2
+from luthier.methods.soft_prompts.prefix_tuning import PrefixTuning
+from luthier.methods.soft_prompts.soft_prompt import SoftPrompt
 from luthier.models.head import mark_head
 from tests.golden.test_lora_counts import count, llama, t5
 

@@ -8,13 +8,13 @@ import pytest
 import torch
 from transformers import BertConfig, BertForSequenceClassification
 
-from luthier.methods.attention import Attention
-from luthier.methods.bitfit import BitFit
-from luthier.methods.fisher_mask import FisherMask
-from luthier.methods.head_only import HeadOnly
-from luthier.methods.layers import Layers
 from luthier.methods.method import Method, trainable
-from luthier.methods.norms import Norms
+from luthier.methods.selective.attention import Attention
+from luthier.methods.selective.bitfit import BitFit
+from luthier.methods.selective.fisher_mask import FisherMask
+from luthier.methods.selective.head_only import HeadOnly
+from luthier.methods.selective.layers import Layers
+from luthier.methods.selective.norms import Norms
 from luthier.models.head import mark_head
 from tests.golden.test_lora_counts import count, llama, t5
 

@@ -15,10 +15,10 @@ from luthier.core.errors import LuthierError
 from luthier.core.settings import read
 from luthier.core.store import Store
 from luthier.deploy.trained import Origin, merge_trained, method_of, weights_of
-from luthier.methods.adapter import Adapter
-from luthier.methods.lora import LoRA
+from luthier.methods.additive.adapter import Adapter
 from luthier.methods.merging import LENGTH, ROWS, merge_checked, probe
 from luthier.methods.method import trainable
+from luthier.methods.reparameterised.lora import LoRA
 from luthier.models.families import FAMILIES
 from luthier.models.head import Head
 from luthier.models.load import find_model, load_model

@@ -11,10 +11,10 @@ from safetensors.torch import load_file, save_file
 from luthier.core.errors import LuthierError
 from luthier.core.settings import read
 from luthier.methods.full import Full
-from luthier.methods.lora import LoRA
 from luthier.methods.method import rate_between
 from luthier.methods.none import NoMethod
-from luthier.methods.prompt_tuning import PromptTuning
+from luthier.methods.reparameterised.lora import LoRA
+from luthier.methods.soft_prompts.prompt_tuning import PromptTuning
 from tests.models.decoders import decoder
 from tests.tiny import tiny_tokenizer
 

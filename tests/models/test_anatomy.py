@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from luthier.core.errors import LuthierError
-from luthier.methods.lora import LoRA
+from luthier.methods.reparameterised.lora import LoRA
 from luthier.models.anatomy import anatomy_of
 from luthier.models.families import FAMILIES
 from tests.families import attach_to, family_model

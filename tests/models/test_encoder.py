@@ -11,11 +11,11 @@ from safetensors.torch import load_file, save_file
 
 from luthier.core.errors import LuthierError
 from luthier.core.types import Message
-from luthier.methods.adapter import Adapter
+from luthier.methods.additive.adapter import Adapter
 from luthier.methods.full import Full
-from luthier.methods.lora import LoRA
 from luthier.methods.method import Method
-from luthier.methods.prompt_tuning import PromptTuning
+from luthier.methods.reparameterised.lora import LoRA
+from luthier.methods.soft_prompts.prompt_tuning import PromptTuning
 from luthier.models.classifier import ModelClassifier
 from luthier.models.encoder_tokens import EncoderRenderer
 from luthier.models.forward import scored_logits

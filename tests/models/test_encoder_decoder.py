@@ -12,9 +12,9 @@ import torch
 import transformers
 
 from luthier.core.errors import LuthierError
-from luthier.methods.lora import LoRA
 from luthier.methods.method import trainable
-from luthier.methods.prompt_tuning import PromptTuning
+from luthier.methods.reparameterised.lora import LoRA
+from luthier.methods.soft_prompts.prompt_tuning import PromptTuning
 from luthier.models.batch import Batch, micro_batches, pairs_batch
 from luthier.models.cached import takes_padding
 from luthier.models.encoder_decoder import has_encoder, start_id, start_ids

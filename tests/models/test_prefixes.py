@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 import torch
 
-from luthier.methods.p_tuning_v2 import PTuningV2
-from luthier.methods.prefix_tuning import PrefixTuning
+from luthier.methods.soft_prompts.p_tuning_v2 import PTuningV2
+from luthier.methods.soft_prompts.prefix_tuning import PrefixTuning
 from luthier.models.cache import RoomyLayer
 from luthier.models.cached import CachedRows, virtual_tokens
 from luthier.models.encoder_decoder import CachedAnswers, start_ids

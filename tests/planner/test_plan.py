@@ -14,9 +14,9 @@ from rich.console import Console
 from luthier import cli
 from luthier.core.errors import LuthierError
 from luthier.methods.full import Full
-from luthier.methods.lora import LoRA
 from luthier.methods.none import NoMethod
-from luthier.methods.prompt_tuning import PromptTuning
+from luthier.methods.reparameterised.lora import LoRA
+from luthier.methods.soft_prompts.prompt_tuning import PromptTuning
 from luthier.objectives.supervised import Supervised
 from luthier.planner import machines
 from luthier.planner.advice import Fit, adaptation_ways, fits, sentence

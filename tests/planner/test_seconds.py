@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from luthier.methods.lora import LoRA
+from luthier.methods.reparameterised.lora import LoRA
 from luthier.objectives.supervised import Supervised
 from luthier.planner import calibration
 from luthier.planner.calibration import Rates, keep

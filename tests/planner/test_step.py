@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from luthier.methods.full import Full
-from luthier.methods.lora import LoRA
 from luthier.methods.method import Method
+from luthier.methods.reparameterised.lora import LoRA
 from luthier.objectives.supervised import Supervised
 from luthier.planner import step
 from luthier.planner.kv_cache import kv_cache_bytes

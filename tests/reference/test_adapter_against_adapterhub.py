@@ -14,10 +14,10 @@ import transformers
 from safetensors.torch import load_file, save_file
 
 from luthier.deploy.adapterhub import read_adapterhub, write_adapterhub
-from luthier.methods.adapter import Adapter
-from luthier.methods.adapter_places import parts_of
-from luthier.methods.compacter import Compacter
-from luthier.methods.fusion import Fusion
+from luthier.methods.additive.adapter import Adapter
+from luthier.methods.additive.adapter_places import parts_of
+from luthier.methods.additive.compacter import Compacter
+from luthier.methods.additive.fusion import Fusion
 from luthier.methods.method import trainable
 from luthier.models.encoder_decoder import has_encoder
 

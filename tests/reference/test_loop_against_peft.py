@@ -21,8 +21,8 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from luthier.core.training_settings import TrainingSettings
 from luthier.core.types import Message
 from luthier.methods.full import Full
-from luthier.methods.lora import LoRA
 from luthier.methods.method import Method
+from luthier.methods.reparameterised.lora import LoRA
 from luthier.models.flat import use_flat_attention
 from luthier.models.load import find_model, load_model, load_tokenizer
 from luthier.models.tokens import Renderer

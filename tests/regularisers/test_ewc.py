@@ -9,9 +9,9 @@ import torch
 
 from luthier.core.errors import LuthierError
 from luthier.methods.full import Full
-from luthier.methods.lora import LoRA
 from luthier.methods.method import Method
-from luthier.methods.prompt_tuning import PromptTuning
+from luthier.methods.reparameterised.lora import LoRA
+from luthier.methods.soft_prompts.prompt_tuning import PromptTuning
 from luthier.objectives.supervised import Supervised
 from luthier.regularisers.ewc import EWC, fisher
 from luthier.regularisers.regulariser import NoRegulariser

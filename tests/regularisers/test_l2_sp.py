@@ -8,9 +8,9 @@ import pytest
 import torch
 
 from luthier.methods.full import Full
-from luthier.methods.lora import LoRA
 from luthier.methods.method import Method
-from luthier.methods.prompt_tuning import PromptTuning
+from luthier.methods.reparameterised.lora import LoRA
+from luthier.methods.soft_prompts.prompt_tuning import PromptTuning
 from luthier.models.head import head_weights
 from luthier.objectives.supervised import Supervised
 from luthier.regularisers.l2_sp import L2SP

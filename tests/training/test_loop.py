@@ -12,7 +12,7 @@ import torch
 
 from luthier.core.errors import LuthierError
 from luthier.methods.full import Full
-from luthier.methods.lora import LoRA
+from luthier.methods.reparameterised.lora import LoRA
 from luthier.models.batch import Batch
 from luthier.objectives.supervised import Supervised
 from tests.training.small import attached, differing, fit, sequences, supervised_data, weights

@@ -10,8 +10,8 @@ import torch
 
 from luthier.core.training_settings import TrainingSettings
 from luthier.methods.full import Full
-from luthier.methods.lora import LoRA
-from luthier.methods.prompt_tuning import PromptTuning
+from luthier.methods.reparameterised.lora import LoRA
+from luthier.methods.soft_prompts.prompt_tuning import PromptTuning
 from luthier.training.muon import Muon
 from luthier.training.optimizer import build_optimizers, rate_factor, set_rate
 from tests.training.small import attached

@@ -11,8 +11,8 @@ import pytest
 import torch
 
 from luthier.methods.full import Full
-from luthier.methods.lora import LoRA
 from luthier.methods.method import Method
+from luthier.methods.reparameterised.lora import LoRA
 from tests.training.small import (
     ALWAYS,
     Fitted,

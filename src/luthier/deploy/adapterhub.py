@@ -19,9 +19,9 @@ from luthier.core.durable import read_object
 from luthier.core.errors import LuthierError
 from luthier.core.settings import read
 from luthier.deploy.adapterhub_config import their_config, their_method
-from luthier.methods.adapter import Adapter
-from luthier.methods.compacter import Compacter
-from luthier.methods.placed import ABOUT, WEIGHTS, shape_of, stored_weights
+from luthier.methods.additive.adapter import Adapter
+from luthier.methods.additive.compacter import Compacter
+from luthier.methods.additive.placed import ABOUT, WEIGHTS, shape_of, stored_weights
 from luthier.models.head import head_weights
 
 FAMILIES = ("bert", "roberta", "gpt2", "llama", "mistral", "t5", "bart")
@@ -135,7 +135,7 @@ def write_adapterhub(ours: Path, model: Any, folder: Path, name: str = "luthier"
 
 def _names(model: Any, method: Adapter | Compacter, name: str) -> dict[str, str]:
     """Our name of every weight -> theirs, without what comes before the layers of the base model."""
-    from luthier.methods.adapter_spots import spots
+    from luthier.methods.additive.adapter_spots import spots
 
     inner = {"down.weight": "adapter_down.0.weight", "down.bias": "adapter_down.0.bias"}
     inner |= {"up.weight": "adapter_up.weight", "up.bias": "adapter_up.bias"}

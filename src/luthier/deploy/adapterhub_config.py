@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from typing import Any, get_args
 
 from luthier.core.errors import LuthierError
-from luthier.methods.adapter import Adapter, Nonlinearity
-from luthier.methods.compacter import Compacter
+from luthier.methods.additive.adapter import Adapter, Nonlinearity
+from luthier.methods.additive.compacter import Compacter
 
 _PLAIN: dict[str, Any] = {
     "original_ln_after": True, "residual_before_ln": True, "ln_before": False, "ln_after": False, "use_gating": False,

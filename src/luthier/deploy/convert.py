@@ -23,9 +23,9 @@ from luthier.core.settings import read, suggest
 from luthier.deploy.adapterhub import read_adapterhub, write_adapterhub
 from luthier.deploy.litgpt import read_litgpt, write_litgpt
 from luthier.deploy.trained import Origin, base_for, refuse_existing, trained_in, weights_of
-from luthier.methods.lora import LoRA
+from luthier.methods.additive.placed import ABOUT
 from luthier.methods.merging import merge_checked
-from luthier.methods.placed import ABOUT
+from luthier.methods.reparameterised.lora import LoRA
 from luthier.models.head import Head
 from luthier.models.load import ModelFiles, find_model, load_model, load_tokenizer
 from luthier.registry import method_named

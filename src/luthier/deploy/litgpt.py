@@ -28,8 +28,8 @@ import yaml
 from luthier.core.errors import LuthierError
 from luthier.deploy.litgpt_names import LitGPTNames, litgpt_config
 from luthier.methods.full import Full
-from luthier.methods.lora import LoRA
 from luthier.methods.method import Method
+from luthier.methods.reparameterised.lora import LoRA
 
 if TYPE_CHECKING:
     import torch

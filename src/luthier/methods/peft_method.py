@@ -20,10 +20,10 @@ from pydantic import JsonValue, field_validator, model_validator
 
 from luthier.core.errors import LuthierError
 from luthier.core.settings import suggest
-from luthier.methods.layer_prefix import attention_shape
 from luthier.methods.method import DEFAULT, MethodClass, Switching, rate_between, task_type
 from luthier.methods.on_linears import OnLinears
 from luthier.methods.peft_types import ELSEWHERE, KNOWN, TYPES, VIRTUAL_TOKENS, PeftType, Place
+from luthier.methods.soft_prompts.layer_prefix import attention_shape
 from luthier.methods.targets import Targets, target_names
 from luthier.models.anatomy import anatomy_of
 from luthier.models.kinds import Kind

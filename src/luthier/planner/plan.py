@@ -10,8 +10,8 @@ from typing import Any, cast
 from luthier.core.environment import has_fast_bf16
 from luthier.core.errors import LuthierError
 from luthier.methods.full import Full
-from luthier.methods.lora import LoRA
 from luthier.methods.method import Method
+from luthier.methods.reparameterised.lora import LoRA
 from luthier.objectives.supervised import Supervised
 from luthier.planner.advice import Fit, adaptation_ways, fits, sentence
 from luthier.planner.kv_cache import kv_cache_bytes

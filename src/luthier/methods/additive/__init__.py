@@ -1,0 +1,1 @@
+"""Methods that put trained modules between the frozen layers."""

@@ -1,0 +1,1 @@
+"""Methods that train an update of the model's matrices in another, smaller form."""
