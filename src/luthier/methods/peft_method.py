@@ -14,9 +14,9 @@ import re
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
-from pydantic import JsonValue, field_validator, model_validator
+from pydantic import JsonValue, WithJsonSchema, field_validator, model_validator
 
 from luthier.core.errors import LuthierError
 from luthier.core.settings import suggest
@@ -48,7 +48,7 @@ class Peft(OnLinears):
 
     type: str = "hra"
     """peft's name of the method, in lower case; HRA (Yuan et al. 2024, arXiv 2405.17484) where none is given."""
-    settings: dict[str, JsonValue] = {}
+    settings: Annotated[dict[str, JsonValue], WithJsonSchema({"type": "object"})] = {}
     """What peft's configuration of it is to hold; all else is peft's default, or ours where that does not serve."""
     targets: Targets | None = None
     """Which layers: `all-linear`, `attention`, `mlp`, or names of modules; those that the type itself is for where it
