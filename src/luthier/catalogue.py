@@ -12,6 +12,7 @@ def entries() -> list[dict[str, str]]:
     rows = []
     for kind, classes in registry().items():
         for cls in classes:
+            paper = getattr(cls, "paper", "")
             settings = {name: field.get_default(call_default_factory=False) for name, field in cls.model_fields.items()}
             rows.append(
                 {
@@ -19,7 +20,7 @@ def entries() -> list[dict[str, str]]:
                     "kind": kind,
                     "does": " ".join((inspect.getdoc(cls) or "").split("\n\n")[0].split()),
                     "settings": ", ".join(f"{key}: {_shown(value)}" for key, value in settings.items()),
-                    "paper": getattr(cls, "paper", ""),
+                    "paper": paper if isinstance(paper, str) else "each type its own: docs/methods.md",
                 }
             )
     return rows

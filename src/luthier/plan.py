@@ -15,13 +15,13 @@ from luthier.models.families import family_of
 from luthier.models.load import ModelFiles, find_model
 from luthier.models.tokens import Renderer
 from luthier.plan_encoder import check_encoders
-from luthier.plan_sources import check_sources, read_by_stages, sources_of
+from luthier.plan_sources import check_sources, leaks_of, read_by_stages, sources_of
 from luthier.prompting.baselines import trivial_baselines
 from luthier.prompting.nearest import Nearest
 from luthier.prompting.prompting import Prompting
 from luthier.run_spec import ModelRef, RunSpec
 from luthier.study_file import Arm, Stage, StudySpec, TaskSpec
-from luthier.tasks.leakage import Leakage, find_leaks
+from luthier.tasks.leakage import Leakage
 from luthier.tasks.task import Task, load_task
 from luthier.trials import Search, search
 
@@ -74,7 +74,8 @@ class Plan:
         read: these, and the tasks that stages alone read.
         models: every model's files, by the name in the study.
         skipped: by task, the rows left out, and why.
-        leaks: by task, what of the held-out rows stands in the training set too (in the largest that is used).
+        leaks: by task, what of the held-out rows stands in the training set too (in the largest that is used), or in
+            that of another task which an arm's stages read.
     """
 
     points: tuple[Point, ...]
@@ -135,14 +136,11 @@ def plan(
         tasks=tasks,
         read=read,
         models=models,
-        skipped=_skipped(tasks, too_long),
-        leaks={name: _leaks(task.of_size(max(spec.sizes, default=None))) for name, task in tasks.items()},
+        skipped=_skipped(read, too_long),
+        leaks={
+            name: leaks_of(task.of_size(max(spec.sizes, default=None)), spec, read) for name, task in tasks.items()
+        },
     )
-
-
-def _leaks(task: Task) -> Leakage:
-    held_out: dict[Split, Sequence[Example]] = {split: e for split, e in task.splits.items() if split != "train"}
-    return find_leaks(task.splits["train"], held_out)
 
 
 def _runs(points: Sequence[Point]) -> tuple[RunSpec, ...]:
@@ -160,8 +158,12 @@ def _check_validation_sets(trials: Sequence[RunSpec], tasks: Mapping[str, Task])
 
 
 def _check_training_sets(spec: StudySpec, tasks: Mapping[str, Task]) -> None:
-    needing = [arm.name for arm in spec.arms if arm.trained or arm.prompting.reads_training_set]
     for name, task in tasks.items():
+        needing = [
+            arm.name
+            for arm in spec.arms
+            if arm.prompting.reads_training_set or any((stage.task or name) == name for stage in arm.trained)
+        ]
         if needing and not task.splits["train"]:
             raise LuthierError(
                 f"task {name} has no training examples, and {', '.join(needing)} need some",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Mapping
+from itertools import pairwise
 from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field, model_validator
@@ -99,9 +100,19 @@ class Arm(Settings):
         for stage in self.trained:
             if not stage.prompting.needs_model:
                 raise ValueError(f"{stage.prompting.name} asks no model, so training one with it has no use")
-        for stage in self.trained[:-1]:
+        for stage, following in pairwise(self.trained):
             if not stage.method.leads_on:
                 raise ValueError(f"{stage.method.name} cannot be merged, so it can only be the last stage")
+            if stage.method.belongs_to == "soft prompt" and following.method.name != stage.method.name:
+                raise ValueError(
+                    f"{stage.method.name} leaves a prompt, which {following.method.name} would drop: only another stage "
+                    f"of {stage.method.name} goes on from it"
+                )
+        for stage in self.stages:
+            if stage.task is not None and not stage.method.trains:
+                raise ValueError(
+                    f"{self.name}: task: {stage.task} is what a stage is trained on, and this one trains nothing"
+                )
         return self
 
 

@@ -25,6 +25,7 @@ from pydantic import Field
 from luthier.core.errors import LuthierError
 from luthier.models.forward import inference, scored_logits
 from luthier.models.head import head_parts
+from luthier.models.kinds import Kind
 from luthier.regularisers.regulariser import Regulariser, Restraint
 from luthier.regularisers.starting_point import starting_point
 
@@ -47,13 +48,18 @@ class KL(Regulariser):
     """Li & Hoiem's, after Hinton et al.: what the base held unlikely counts for more. Measured: at temperature 1, 2.95
     and 0.811 in place of 2.51 and 0.446."""
 
+    def refusal(self, kind: Kind) -> str | None:
+        if kind != "encoder":
+            return None
+        return "it holds answers near the base's, and an encoder has none before its head is trained"
+
     def begin(self, model: Any, *, method: Any, objective: Any, retained: Any | None) -> Restraint:
         """Raises:
         LuthierError: the model is an encoder.
         """
         if head_parts(model):
             raise LuthierError(
-                "kl holds answers near the base's, and an encoder has none before its head is trained",
+                f"kl cannot be used here: {self.refusal('encoder')}",
                 where="regulariser: kl",
                 mend="take l2_sp, or train a language model",
             )

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from luthier.core.errors import LuthierError
 from luthier.core.settings import Named
+from luthier.models.kinds import Kind
 
 if TYPE_CHECKING:
     import torch
@@ -53,6 +54,14 @@ class Regulariser(Named):
     under `retain`."""
     paper: ClassVar[str] = ""
     """Authors, year, arXiv number."""
+
+    def refusal(self, kind: Kind) -> str | None:
+        """Why it cannot work on such a model, in one sentence; None where it can.
+
+        Args:
+            kind: of the model's attention.
+        """
+        return None
 
     def retained_rows(self, batch_size: int) -> int:
         """How many examples a step of the retained data is to hold.
