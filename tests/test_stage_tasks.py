@@ -111,6 +111,65 @@ def test_nothing_to_retain_is_refused(seen: list[Any], decoder: Path, rows: Path
         load(tmp_path / "s.yaml", two_tasks(decoder, rows, arms=[FIRST])).plan(device="cpu")
 
 
+def test_something_must_be_retained_whichever_task_an_arm_is_judged_on(
+    decoder: Path, rows: Path, tmp_path: Path
+) -> None:
+    stages = [{"lora": {}, "task": "meetings"}, {"lora": {}, "regulariser": "replay"}]
+    study = two_tasks(decoder, rows, arms=[{"name": "goes on", "stages": stages}])
+    with pytest.raises(LuthierError, match="replay has nothing that is not to be forgotten") as refused:
+        load(tmp_path / "s.yaml", study).plan(device="cpu")
+    assert refused.value.where == "arm goes on on meetings"
+    study["tasks"] = study["tasks"][1:]
+    study["sources"] = two_tasks(decoder, rows)["tasks"][:1]
+    assert load(tmp_path / "s.yaml", study).plan(device="cpu").runs[0].retained_by(1) == ["meetings"]
+
+
+def test_what_is_retained_must_have_training_examples(decoder: Path, rows: Path, tmp_path: Path) -> None:
+    kept = {"name": "kept task", "data": {"test": files(rows)["test"]}, "prompt": "Say.", "reference": "Said."}
+    study = small_study(decoder, rows, arms=[{"name": "held", "lora": {}, "regulariser": "ewc"}], retain=[kept])
+    with pytest.raises(LuthierError, match="ewc reads the training set of kept task, which has no examples"):
+        load(tmp_path / "s.yaml", study).plan(device="cpu")
+
+
+def test_a_task_that_no_stage_is_trained_on_needs_no_training_set(decoder: Path, rows: Path, tmp_path: Path) -> None:
+    own, cats = two_tasks(decoder, rows)["tasks"]
+    own = {**own, "data": {"test": files(rows)["test"]}}
+    given = small_study(decoder, rows, arms=[{"name": "other", "lora": {}, "task": "cats"}], sources=[cats])
+    (run,) = load(tmp_path / "s.yaml", {**given, "tasks": [own]}).plan(device="cpu").runs
+    assert run.data_of("cats")["train"] != run.data["train"]
+    given["arms"].append("lora")
+    with pytest.raises(LuthierError, match="task meetings has no training examples, and lora need some"):
+        load(tmp_path / "s.yaml", {**given, "tasks": [own]}).plan(device="cpu")
+
+
+def test_held_out_rows_are_looked_for_in_what_stages_read(decoder: Path, rows: Path, tmp_path: Path) -> None:
+    own, cats = two_tasks(decoder, rows)["tasks"]
+    cats = {**cats, "prompt": own["prompt"], "data": {**files(rows), "train": files(rows)["test"]}}
+    given = {**small_study(decoder, rows), "sources": [cats]}
+    assert not load(tmp_path / "s.yaml", given).plan(device="cpu").leaks["meetings"].pairs
+    given["arms"] = [{"name": "other", "lora": {}, "task": "cats"}]
+    found = load(tmp_path / "s.yaml", given).plan(device="cpu").leaks["meetings"]
+    assert [pair.split for pair in found.pairs if pair.exact] == ["test"] * 4
+    assert found.checked == {"validation": 3, "test": 4}
+
+
+def test_a_regulariser_that_an_encoder_cannot_have_is_refused_before_training(rows: Path, tmp_path: Path) -> None:
+    encoder = tiny_encoder("bert", tmp_path / "bert")
+    task = {"choices": ["yes", "no"], "reference": "yes", "metrics": ["accuracy"], "primary": "accuracy"}
+    study = small_study(encoder, rows, task=task, arms=[{"name": "held", "lora": {}, "regulariser": "kl"}])
+    with pytest.raises(LuthierError, match=r"kl cannot be used on .*: it holds answers near the base's"):
+        load(tmp_path / "s.yaml", study).plan(device="cpu")
+
+
+def test_words_cannot_be_tagged_in_a_language_models_stage(decoder: Path, rows: Path, tmp_path: Path) -> None:
+    (tmp_path / "tags.jsonl").write_text('{"words": ["Ben", "sat"], "tags": ["B-person", "O"]}\n')
+    data = dict.fromkeys(("train", "validation", "test"), str(tmp_path / "tags.jsonl"))
+    names = {"name": "names", "data": data, "tagging": {}, "metrics": ["tag_accuracy"], "primary": "tag_accuracy"}
+    study = small_study(decoder, rows, arms=[{"name": "tagger", "lora": {}, "task": "names"}], sources=[names])
+    with pytest.raises(LuthierError, match="task names tags words, and tagger trains a language model on it"):
+        load(tmp_path / "s.yaml", study).plan(device="cpu")
+
+
 def test_an_encoders_head_has_the_labels_of_one_task(rows: Path, tmp_path: Path) -> None:
     encoder = tiny_encoder("bert", tmp_path / "bert")
     given = two_tasks(encoder, rows, arms=[{"name": "other", "lora": {}, "task": "cats"}], task={"primary": "accuracy"})

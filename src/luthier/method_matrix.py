@@ -30,6 +30,8 @@ HOUSE: Mapping[Kind, str] = {
 """On which model the trainable share of each kind is counted."""
 SHARES = Path(luthier.methods.__file__).with_name("shares.json")
 
+_WIDEST = 40
+"""The most characters of a row's name on a terminal."""
 _HOW = {"row": "by row", "request": "by request", "never": "no"}
 _NAMES = {
     "bert": "BERT", "roberta": "RoBERTa", "gpt2": "GPT-2", "bloom": "BLOOM", "llama": "Llama", "mistral": "Mistral",
@@ -148,16 +150,17 @@ def as_data() -> list[dict[str, Any]]:
 
 def as_text() -> str:
     """The matrix in aligned columns, for a terminal."""
-    width = max(len(method.label()) for method in rows())
-    head = f"{'':<{width}}  " + "  ".join(_NAMES.values()) + "  switched    trained (encoder, decoder, both)"
+    width = _WIDEST
+    head = f"{'':<{width}}  " + "  ".join(_NAMES.values()) + "  switched    trained (encoder, decoder, encoder-decoder)"
     lines = [
-        "m: trains, and can be merged into the base; t: trains; -: cannot work (docs/methods.md says why)",
+        "m: trains, can be merged; t: trains; -: cannot work; why, and what the columns mean: docs/methods.md",
         "",
         head,
     ]
     for method in rows():
         row = "  ".join(f"{cell.sign:^{len(_NAMES[cell.family])}}" for cell in cells(method))
-        lines.append(f"{method.label():<{width}}  {row}  {_HOW[method.switching]:<10}  {_shares(method)}")
+        label = method.label() if len(method.label()) <= width else f"{method.label()[: width - 3]}..."
+        lines.append(f"{label:<{width}}  {row}  {_HOW[method.switching]:<10}  {_shares(method)}")
     return "\n".join(lines)
 
 
@@ -167,7 +170,9 @@ def as_markdown() -> str:
     for name in dict.fromkeys(method.belongs_to for method in rows()):
         members = [method for method in rows() if method.belongs_to == name]
         parts += [f"## {name.capitalize()}", ""]
-        parts.append("| method | " + " | ".join(_NAMES.values()) + " | switched | trained: encoder, decoder, both |")
+        parts.append(
+            "| method | " + " | ".join(_NAMES.values()) + " | switched | trained: encoder, decoder, encoder-decoder |"
+        )
         parts.append("|---" * (len(_NAMES) + 3) + "|")
         for method in members:
             signs = " | ".join(cell.sign for cell in cells(method))

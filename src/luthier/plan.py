@@ -8,7 +8,7 @@ from typing import Literal
 
 from luthier.core.environment import has_fast_bf16
 from luthier.core.errors import LuthierError
-from luthier.core.types import SPLITS, Example, Message, Skipped, Split
+from luthier.core.types import SPLITS, Example, Message, Skipped
 from luthier.methods.method import refuse_misfit
 from luthier.models.encoder_tokens import EncoderRenderer
 from luthier.models.families import family_of
@@ -137,9 +137,7 @@ def plan(
         read=read,
         models=models,
         skipped=_skipped(read, too_long),
-        leaks={
-            name: leaks_of(task.of_size(max(spec.sizes, default=None)), spec, read) for name, task in tasks.items()
-        },
+        leaks={name: leaks_of(task.of_size(max(spec.sizes, default=None)), spec, read) for name, task in tasks.items()},
     )
 
 

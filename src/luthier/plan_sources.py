@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 
 from luthier.core.errors import LuthierError
-from luthier.core.types import SPLITS
+from luthier.core.types import SPLITS, Example, Split
 from luthier.models.load import ModelFiles
 from luthier.run_spec import Source
 from luthier.study_file import Arm, Stage, StudySpec, TaskSpec
@@ -56,7 +56,9 @@ def leaks_of(task: Task, spec: StudySpec, tasks: Mapping[str, Task]) -> Leakage:
         spec: the study.
         tasks: every task that stages read, by name.
     """
-    held_out = {split: examples for split, examples in task.splits.items() if split != "train"}
+    held_out: dict[Split, Sequence[Example]] = {
+        split: examples for split, examples in task.splits.items() if split != "train"
+    }
     others = {source.task.task_name for arm in spec.arms for source in sources_of(arm, task.name, spec, tasks, {})}
     trained_on = [task, *(tasks[name] for name in sorted(others - {task.name}))]
     found = [find_leaks(one.splits["train"], held_out) for one in trained_on]

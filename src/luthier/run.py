@@ -185,8 +185,9 @@ def _train(
 def _whose(spec: RunSpec, stage: Stage, bench: Workbench, step: Step) -> Origin:
     """What stands beside the weights, to be found again by; a later stage's base is no model by itself."""
     first = step.folder.name == spec.train_keys()[0] and not spec.model.random
-    name, identity = (spec.model.name, spec.model.identity) if first else (None, None)
-    return Origin(method=stage.method, model=name, identity=identity, head=bench.head)
+    if first:
+        return Origin(method=stage.method, model=spec.model.name, identity=spec.model.identity, head=bench.head)
+    return Origin(method=stage.method, below=spec.model.identity, head=bench.head)
 
 
 def predict_what_is_missing(spec: RunSpec, task: Task, bench: Workbench, store: Store) -> list[Prediction]:

@@ -105,7 +105,7 @@ class Arm(Settings):
                 raise ValueError(f"{stage.method.name} cannot be merged, so it can only be the last stage")
             if stage.method.belongs_to == "soft prompt" and following.method.name != stage.method.name:
                 raise ValueError(
-                    f"{stage.method.name} leaves a prompt, which {following.method.name} would drop: only another stage "
+                    f"{stage.method.name} leaves a prompt that {following.method.name} would drop: only another stage "
                     f"of {stage.method.name} goes on from it"
                 )
         for stage in self.stages:

@@ -98,6 +98,10 @@ class TestPickles:
             torch.save(held, theirs / "pytorch_adapter.bin")
             with pytest.raises(LuthierError, match="more than tensors"):
                 read_adapterhub(theirs, family_model("gpt2"), tmp_path / "b", pickle=True)
+        for damaged in (b"", b"hello"):
+            (theirs / "pytorch_adapter.bin").write_bytes(damaged)
+            with pytest.raises(LuthierError, match="damaged"):
+                read_adapterhub(theirs, family_model("gpt2"), tmp_path / "b", pickle=True)
 
 
 class TestRefused:

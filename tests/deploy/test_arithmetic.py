@@ -20,8 +20,10 @@ from luthier.methods.full import Full
 from luthier.methods.method import Method, trainable
 from luthier.methods.reparameterised.dora import DoRA
 from luthier.methods.reparameterised.lora import LoRA
+from luthier.methods.selective.fisher_mask import FisherMask
 from luthier.methods.soft_prompts.prompt_tuning import PromptTuning
 from luthier.models.forward import inference
+from luthier.models.head import Head
 from luthier.models.load import find_model, load_model
 from tests.tiny import tiny_model
 
@@ -219,6 +221,37 @@ class TestWhatIsRefused:
         with pytest.raises(LuthierError, match="more than a product of two matrices"):
             combine(folders, tmp_path / "out", how="add")
 
+    def test_a_mean_of_places(self, model: Path, tmp_path: Path) -> None:
+        one, again, other = (saved(FisherMask(), model, tmp_path / str(seed), seed) for seed in range(3))
+        path = other / "trained.safetensors"
+        weights = load_file(path)
+        save_file({name: value + 1 if name.endswith("places") else value for name, value in weights.items()}, path)
+        with pytest.raises(LuthierError, match="belong to different places"):
+            combine([one, other], tmp_path / "out")
+        mean = load_file(combine([one, again], tmp_path / "out") / "trained.safetensors")
+        place = next(name for name in weights if name.endswith("places"))
+        assert mean[place].equal(load_file(one / "trained.safetensors")[place])
+
+    def test_heads_of_other_labels(self, model: Path, tmp_path: Path) -> None:
+        folders = [saved(PromptTuning(), model, tmp_path / str(seed), seed) for seed in range(2)]
+        for folder, labels in zip(folders, (("no", "yes"), ("yes", "no")), strict=True):
+            Origin(method=PromptTuning(), head=Head("class", labels)).write(folder)
+        with pytest.raises(LuthierError, match="different labels: no, yes and yes, no"):
+            combine(folders, tmp_path / "out")
+
+    def test_another_scale_in_what_pefts_own_configuration_says(self, model: Path, tmp_path: Path) -> None:
+        folders = [saved(LoRA(rank=2, alpha=alpha), model, tmp_path / str(alpha), 0) for alpha in (2.0, 8.0)]
+        for folder in folders:
+            (folder / "method.json").unlink()
+        with pytest.raises(LuthierError, match="different settings"):
+            combine(folders, tmp_path / "out", how="linear")
+
+    def test_a_damaged_file(self, lora: Path, model: Path, tmp_path: Path) -> None:
+        other = saved(LoRA(rank=2), model, tmp_path / "other", 1)
+        (other / "adapter_model.safetensors").write_bytes(b"no weights")
+        with pytest.raises(LuthierError, match="cannot be read"):
+            combine([lora, other], tmp_path / "out", how="linear")
+
     @pytest.mark.parametrize(
         ("settings", "what"),
         [
@@ -239,8 +272,10 @@ class TestWhatIsRefused:
             combine([lora], tmp_path / "out")
         with pytest.raises(LuthierError, match="no trained weights are there"):
             combine([lora, tmp_path], tmp_path / "out")
-        with pytest.raises(LuthierError, match="there already"):
-            combine([lora, lora], lora)
+        for taken in (lora, tmp_path / "new" / ".."):
+            with pytest.raises(LuthierError, match="there already"):
+                combine([lora, lora], taken)
+        assert not (tmp_path / "new").exists()
 
     def test_weights_that_nothing_is_known_of(self, lora: Path, tmp_path: Path) -> None:
         save_file({"x": torch.zeros(1)}, tmp_path / "x.safetensors")

@@ -179,7 +179,9 @@ def test_code_in_a_pickle_does_not_run_even_then(tmp_path: Path) -> None:
     assert not (tmp_path / "ran").exists()
 
 
-@pytest.mark.parametrize("damage", ["missing", "truncated", "another size", "another architecture", "no settings"])
+@pytest.mark.parametrize(
+    "damage", ["missing", "truncated", "empty", "no pickle", "another size", "another architecture", "no settings"]
+)
 def test_what_cannot_be_read_says_so(damage: str, tmp_path: Path) -> None:
     path = checkpoint("llama", tmp_path) / "lit_model.pth"
     model, message = base("llama"), "not of this model"
@@ -188,6 +190,9 @@ def test_what_cannot_be_read_says_so(damage: str, tmp_path: Path) -> None:
         message = "no such file"
     elif damage == "truncated":
         path.write_bytes(path.read_bytes()[:5000])
+        message = "cannot be read"
+    elif damage in ("empty", "no pickle"):
+        path.write_bytes(b"" if damage == "empty" else b"hello")
         message = "cannot be read"
     elif damage == "another size":
         model = base("mistral")

@@ -121,6 +121,20 @@ def test_a_run_of_a_study_becomes_a_model_that_transformers_loads_alone(name: st
         merge_trained(run.folder, tmp_path / "second", str(other))
 
 
+def test_a_later_stage_is_not_merged_into_what_the_first_began_with(tmp_path: Path) -> None:
+    base = tiny_model("llama", tmp_path / "base")
+    spec = small_study(base, write_rows(tmp_path), arms=[{"name": "two", "stages": ["lora", "lora"]}])
+    Study(read(StudySpec, spec, "test")).run(tmp_path / "runs", device="cpu", workers=1)
+    (run,) = Store(tmp_path / "runs").runs()
+    with pytest.raises(LuthierError, match="the model below these weights is not known"):
+        merge_trained(run.folder, tmp_path / "merged")
+    with pytest.raises(LuthierError, match="trained on what earlier stages left of"):
+        merge_trained(run.folder, tmp_path / "merged", str(base))
+    first = next(path for path in (tmp_path / "runs" / "train").iterdir() if path != weights_of(run.folder).parent)
+    between = merge_trained(first, tmp_path / "between")
+    assert merge_trained(run.folder, tmp_path / "merged", str(between)).is_dir()
+
+
 def test_an_encoder_keeps_its_head_and_its_labels(tmp_path: Path) -> None:
     files = find_model(str(tiny_encoder("bert", tmp_path / "base")))
     head = Head("class", ("bad", "good"))

@@ -10,11 +10,14 @@ from safetensors.torch import load_file, save_file
 
 from luthier.core.errors import LuthierError
 from luthier.core.settings import read
+from luthier.methods.additive.llama_adapter import LlamaAdapter
 from luthier.methods.full import Full
-from luthier.methods.method import rate_between
+from luthier.methods.method import Method, rate_between, trainable
 from luthier.methods.none import NoMethod
 from luthier.methods.reparameterised.lora import LoRA
+from luthier.methods.reparameterised.qlora import QLoRA
 from luthier.methods.soft_prompts.prompt_tuning import PromptTuning
+from tests.families import attach_to, family_model, family_rows, logits
 from tests.models.decoders import decoder
 from tests.tiny import tiny_tokenizer
 
@@ -114,6 +117,34 @@ class TestPromptTuning:
     def test_it_takes_positions_for_itself(self) -> None:
         assert PromptTuning(virtual_tokens=7).added_positions == 7
         assert LoRA().added_positions == Full().added_positions == NoMethod().added_positions == 0
+
+
+@pytest.mark.parametrize(
+    ("method", "family"),
+    [(LoRA(), "roberta"), (PromptTuning(), "bert"), (LlamaAdapter(), "llama"), (QLoRA(), "llama")],
+    ids=lambda value: str(getattr(value, "name", value)),
+)
+def test_what_was_removed_leaves_the_base_and_can_come_back(method: Method, family: str, tmp_path: Path) -> None:
+    model, rows = attach_to(family, method), family_rows(family, 2)
+    with torch.no_grad():
+        for parameter in trainable(model):
+            parameter.add_(0.1)
+    method.save(model, tmp_path)
+    plain = logits(method.base_of(family_model(family)), rows)
+    loaded = method.load(family_model(family), tmp_path, "one")
+    said = logits(loaded, rows)
+    base = method.remove(loaded, "one")
+    assert torch.equal(logits(base, rows), plain) and not torch.equal(said, plain)
+    assert torch.equal(logits(method.load(base, tmp_path, "two"), rows), said)
+
+
+@pytest.mark.parametrize("method", [LoRA(), Full()], ids=["lora", "full"])
+def test_a_damaged_file_is_named(method: Method, tmp_path: Path) -> None:
+    method.save(method.attach(decoder("llama"), None), tmp_path)
+    (path,) = tmp_path.glob("*.safetensors")
+    path.write_bytes(path.read_bytes()[:100])
+    with pytest.raises(LuthierError, match="cannot be read"):
+        method.load(decoder("llama"), tmp_path)
 
 
 class TestFull:

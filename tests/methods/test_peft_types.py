@@ -44,6 +44,8 @@ class TestReading:
         [
             ({"type": "delroa"}, "did you mean delora"),
             ({"type": "adalora"}, "write the method `adalora`"),
+            ({"type": "boft"}, "write the method `boft`"),
+            ({"type": "vera"}, "write the method `vera`"),
             ({"type": "ln_tuning", "targets": "mlp"}, "works on the norms"),
             ({"type": "cpt", "targets": "mlp"}, "works on no module"),
             ({"type": "hra", "targets": "mlp", "settings": {"target_modules": ["q_proj"]}}, "give one of them"),
@@ -76,6 +78,14 @@ class TestRefusing:
     def test_a_value_that_peft_refuses(self) -> None:
         with pytest.raises(LuthierError, match="Invalid variant road_9"):
             attach_to("llama", of_type("road", variant="road_9"))
+
+    def test_what_leaves_nothing_to_train(self) -> None:
+        with pytest.raises(LuthierError, match="nothing to train"):
+            attach_to("llama", Peft(type="prompt_tuning", settings={"num_virtual_tokens": 0}))
+
+    def test_a_token_that_the_model_does_not_have(self) -> None:
+        with pytest.raises(LuthierError, match="does not fit this model"):
+            attach_to("llama", of_type("trainable_tokens", token_indices=[10**6]))
 
     def test_a_target_that_matches_nothing(self) -> None:
         with pytest.raises(LuthierError, match="nowhere"):

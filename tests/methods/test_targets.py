@@ -63,3 +63,10 @@ def test_a_name_of_nothing_is_told_beside_those_of_the_model(targets: str | tupl
         target_names(family_model("llama"), targets)
     assert repr(targets if isinstance(targets, str) else targets[-1]) in str(told.value)
     assert "q_proj" in str(told.value.mend) and told.value.exit_code == 2
+
+
+@pytest.mark.parametrize("targets", [(), "", "input_layernorm", "embed_tokens", "self_attn"])
+def test_what_is_no_linear_layer_is_refused(targets: str | tuple[str, ...]) -> None:
+    with pytest.raises(LuthierError) as told:
+        target_names(family_model("llama"), targets)
+    assert told.value.exit_code == 2 and told.value.mend

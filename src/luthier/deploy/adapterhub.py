@@ -182,22 +182,19 @@ def _their_weights(folder: Path, pickle: bool) -> dict[str, Any]:
             "the weights are a pickle, which may run code as it is read",
             where=str(path),
             mend="save it there with `save_adapter(folder, name, use_safetensors=True)`, or, if you trust its origin, "
-            "give `pickle=True`",
+            "say --allow-pickle (`pickle=True`)",
         )
     return _unpickled(path)
 
 
 def _unpickled(path: Path) -> dict[str, Any]:
-    from pickle import UnpicklingError
-
     import torch
 
     try:
         weights = torch.load(path, map_location="cpu", weights_only=True)
-    except (UnpicklingError, RuntimeError, EOFError) as error:
-        raise LuthierError(
-            f"more than tensors, or damaged: {str(error).splitlines()[0]}", where=str(path), mend="do not use it"
-        ) from None
+    except Exception as error:  # what is no pickle at all fails in many ways: KeyError, EOFError without a word
+        why = f"{type(error).__name__} {error}".strip().splitlines()[0]
+        raise LuthierError(f"more than tensors, or damaged: {why}", where=str(path), mend="do not use it") from None
     if not isinstance(weights, Mapping) or not all(isinstance(value, torch.Tensor) for value in weights.values()):
         raise LuthierError("more than tensors", where=str(path), mend="do not use it")
     return dict(weights)
@@ -205,11 +202,16 @@ def _unpickled(path: Path) -> dict[str, Any]:
 
 def _their_head(folder: Path, model: Any) -> dict[str, Any]:
     """The weights of a classifier's head: theirs where there are such, and otherwise the model's own."""
+    from safetensors import SafetensorError
     from safetensors.torch import load_file
 
     weights = {name: value.detach().cpu().contiguous() for name, value in head_weights(model).items()}
     if weights and (folder / _HEAD).is_file():
-        for name, value in load_file(folder / _HEAD).items():
+        try:
+            theirs = load_file(folder / _HEAD)
+        except SafetensorError as error:
+            raise LuthierError(f"cannot be read: {error}", where=str(folder / _HEAD), mend="copy it again") from None
+        for name, value in theirs.items():
             if name in weights and weights[name].shape == value.shape:
                 weights[name] = value
             else:

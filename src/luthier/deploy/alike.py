@@ -30,7 +30,13 @@ def refuse_strangers(folders: Sequence[Path], trained: Sequence[Origin]) -> None
                 where=f"{folders[0]} and {folder}",
                 mend="name weights of one method",
             )
-        shapes = [read_object(place / "base.json") for place in (folders[0], folder)]
+        if other.head != first.head:
+            raise LuthierError(
+                f"their heads answer with different labels: {_labels(first)} and {_labels(other)}",
+                where=f"{folders[0]} and {folder}",
+                mend="name weights that were trained on tasks with the same labels, in the same order",
+            )
+        shapes = [_base_shape(place) for place in (folders[0], folder)]
         if None not in (first.identity, other.identity) and first.identity != other.identity:
             bases = f"{first.model} ({first.identity}) and {other.model} ({other.identity})"
         elif None not in shapes and shapes[0] != shapes[1]:
@@ -44,6 +50,16 @@ def refuse_strangers(folders: Sequence[Path], trained: Sequence[Origin]) -> None
         )
 
 
+def _base_shape(folder: Path) -> dict[str, Any] | None:
+    """Of the model below: what was trained on it may be of several sizes (ranks)."""
+    about = read_object(folder / "base.json")
+    return None if about is None else {key: value for key, value in about.items() if key != "numbers"}
+
+
+def _labels(trained: Origin) -> str:
+    return ", ".join(trained.head.labels) if trained.head is not None else "none"
+
+
 def refuse_variants(loaded: Any, folder: Path) -> None:
     """Where an update is more than B A, peft would combine B and A, and drop the rest.
 
@@ -55,6 +71,12 @@ def refuse_variants(loaded: Any, folder: Path) -> None:
         LuthierError: it is more.
     """
     for config in loaded.peft_config.values():
+        if config.modules_to_save or config.bias != "none":
+            raise LuthierError(
+                "beside the update, whole modules or biases were trained, which are no product of two matrices",
+                where=str(folder),
+                mend="say --how linear: parameter by parameter",
+            )
         start = str(config.init_lora_weights).lower()
         odd = "use_dora" if config.use_dora else next((s for s in _NO_UPDATE_OF_THE_BASE if start.startswith(s)), None)
         if odd or any(getattr(module, "lora_variant", None) for module in loaded.modules()):
@@ -71,18 +93,21 @@ def refuse_other_shapes(folders: Sequence[Path], trained: Sequence[Origin]) -> N
     Raises:
         LuthierError: they are not.
     """
-    from safetensors import safe_open
+    from safetensors import SafetensorError, safe_open
 
     def shapes(folder: Path) -> dict[tuple[str, str], list[int]]:
         found = {}
         for path in folder.glob("*.safetensors"):
-            with safe_open(path, "pt") as file:
-                found.update({(path.name, name): file.get_slice(name).get_shape() for name in file.keys()})  # noqa: SIM118
+            try:
+                with safe_open(path, "pt") as file:
+                    found.update({(path.name, name): file.get_slice(name).get_shape() for name in file.keys()})  # noqa: SIM118
+            except SafetensorError as error:
+                raise LuthierError(f"cannot be read: {error}", where=str(path), mend="copy it again") from None
         return found
 
     first = shapes(folders[0])
     for folder, its in zip(folders[1:], trained[1:], strict=True):
-        if its.method.digest() != trained[0].method.digest():
+        if its.method.digest() != trained[0].method.digest() or _scale(folder) != _scale(folders[0]):
             raise LuthierError(
                 f"they were trained with different settings: {trained[0].method.label()} and {its.method.label()}",
                 where=f"{folders[0]} and {folder}",
@@ -96,3 +121,9 @@ def refuse_other_shapes(folders: Sequence[Path], trained: Sequence[Origin]) -> N
                 where=f"{folders[0]} and {folder}",
                 mend="name weights that were trained with the same settings (rank, size, layers)",
             )
+
+
+def _scale(folder: Path) -> list[Any]:
+    """What peft multiplies the factors by: by its own configuration, for what another program trained says no more."""
+    config = read_object(folder / "adapter_config.json") or {}
+    return [config.get(key) for key in ("lora_alpha", "alpha", "alpha_pattern", "use_rslora", "scaling")]

@@ -180,11 +180,24 @@ def _combine_tensors(
         combined = {}
         for name, first in several[0].items():
             tensors = [tensors[name] for tensors in several]
+            if not first.is_floating_point():  # places of numbers, as of a sparse update: no mean of them is a place
+                _refuse_other_places(name, tensors, folders)
+                combined[name] = first
+                continue
             start = 0 if base is None else _of_base(base, name, first, folders[0]).float()
             update = combine_updates(how, [tensor.float() - start for tensor in tensors], weights, density)
             combined[name] = (start + update).to(first.dtype).contiguous()
         save_file(combined, out / path.name, metadata={"format": "pt"})
     trained[0].write(out)
+
+
+def _refuse_other_places(name: str, several: Sequence[Any], folders: Sequence[Path]) -> None:
+    if any(not tensor.equal(several[0]) for tensor in several):
+        raise LuthierError(
+            f"{name} says where in the base's weights the numbers belong, and they belong to different places",
+            where=", ".join(map(str, folders)),
+            mend="merge each into its base, and combine the whole models",
+        )
 
 
 def _of_base(base: Mapping[str, Any], name: str, saved: Any, folder: Path) -> Any:

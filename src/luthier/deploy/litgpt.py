@@ -133,10 +133,9 @@ def _load(path: Path, allow_pickle: bool) -> dict[str, torch.Tensor]:
             where=str(path),
             mend="let litgpt save it again: a checkpoint is a dictionary of tensors",
         ) from None
-    except (RuntimeError, EOFError, OSError) as error:
-        raise LuthierError(
-            f"this file cannot be read: {str(error).splitlines()[0]}", where=str(path), mend="copy it again"
-        ) from None
+    except Exception as error:  # what is no pickle at all fails in many ways: KeyError, EOFError without a word
+        why = f"{type(error).__name__} {error}".strip().splitlines()[0]
+        raise LuthierError(f"this file cannot be read: {why}", where=str(path), mend="copy it again") from None
     data = data.get("model", data) if isinstance(data, Mapping) else data
     if not isinstance(data, Mapping) or not all(isinstance(value, torch.Tensor) for value in data.values()):
         raise LuthierError("this is no checkpoint of litgpt", where=str(path), mend="a checkpoint is a dictionary")

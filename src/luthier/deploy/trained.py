@@ -32,6 +32,8 @@ class Origin(Settings):
     weights drawn at random)."""
     identity: str | None = None
     """The digest of that model's configuration, tokenizer and weights."""
+    below: str | None = None
+    """Where that is none, the digest of the model that is further below: these weights do not go onto it."""
     head: Head | None = None
     """What an encoder was to answer with."""
 
@@ -50,7 +52,7 @@ def weights_of(path: Path) -> Path:
         keys = read(RunSpec, spec, where=str(path / "spec.json")).train_keys()
         if not keys:
             raise LuthierError("this run trained nothing", where=str(path), mend="name the run of an arm that trains")
-        weights = Store(path.parent.parent).step("train", keys[-1]).weights
+        weights = Store(path.resolve().parent.parent).step("train", keys[-1]).weights
     else:
         weights = path / "weights" if (path / "weights").is_dir() else path
     if not any(weights.glob("*.safetensors")):
@@ -117,6 +119,12 @@ def base_for(trained: Origin, model: str | None, where: Path) -> tuple[ModelFile
     if name is None:
         raise LuthierError("the model below these weights is not known", where=str(where), mend="name it with --model")
     files = find_model(name)
+    if trained.below == files.digest:
+        raise LuthierError(
+            f"these weights were trained on what earlier stages left of {name}, or on random weights in its place",
+            where=str(where),
+            mend="merge the stages before them (luthier merge train/<key>), and name that folder with --model",
+        )
     if trained.identity not in (None, files.digest):
         raise LuthierError(
             f"these weights were trained on another model ({trained.model}, {trained.identity}), not on {name} "
@@ -162,5 +170,5 @@ def refuse_existing(out: Path) -> None:
     Raises:
         LuthierError: something is.
     """
-    if out.exists():
+    if out.exists() or out.resolve().exists():  # `new/..` is a place that is there
         raise LuthierError("this is there already", where=str(out), mend="give another folder with --out")

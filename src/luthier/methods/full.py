@@ -41,14 +41,18 @@ class Full(Method):
         """Put what `save` wrote into a model of the same shape.
 
         Raises:
-            LuthierError: there are no weights, or they are not this model's.
+            LuthierError: there are no weights, they are damaged, or they are not this model's.
         """
         import torch
+        from safetensors import SafetensorError
         from safetensors.torch import load_file
 
         weights: dict[str, torch.Tensor] = {}
         for path in sorted(folder.glob("*.safetensors")):
-            weights |= load_file(path)
+            try:
+                weights |= load_file(path)
+            except SafetensorError as error:
+                raise LuthierError(f"cannot be read: {error}", where=str(path), mend="copy or train it again") from None
         if not weights:
             raise LuthierError("no weights (*.safetensors)", where=str(folder), mend="name the folder of a saved model")
         try:

@@ -52,9 +52,10 @@ class Method(Named):
     """How several that are loaded onto one base can be switched between."""
     starts_at_base: ClassVar[bool] = True
     """Whether the model answers as its base does once the method is attached, before the first step."""
-    falls: ClassVar[Mapping[Kind, float]] = {"decoder": 0.03, "encoder": 0.03, "encoder-decoder": 0.03}
-    """The share of its loss that a short training on the house model of each kind takes away at least, measured
-    (`tests/contracts/test_learning.py`); a kind that is not here is one on which it was not seen to learn."""
+    falls: ClassVar[Mapping[Kind, float]] = {"decoder": 0.13, "encoder-decoder": 0.08}
+    """The share of its loss that a short training on the house model of each kind takes away at least, about six tenths
+    of what was measured (`tests/contracts/test_learning.py`); a kind that is not here is one that was not measured, or
+    on which it was not seen to learn."""
     variants: ClassVar[tuple[Mapping[str, Any], ...]] = ({},)
     """The settings that have a row of their own in the matrix of methods, and are tested apart."""
     moves: ClassVar[str]
@@ -233,7 +234,7 @@ class PeftMethod(Method):
         """Put what `save` wrote onto a base, beside others of the same method.
 
         Raises:
-            LuthierError: it is not there, was trained on a base of another architecture, depth or width, or its
+            LuthierError: missing or damaged, trained on a base of another architecture, depth or width, or its
                 weights are not those that its configuration speaks of. What was loaded before stays as it was; a fresh
                 base may then be left with empty layers of peft's.
         """
@@ -244,21 +245,23 @@ class PeftMethod(Method):
         for path in (folder / "adapter_config.json", weights):
             if not path.is_file():
                 raise LuthierError("no such file", where=str(path), mend="name the folder of a saved adapter")
+        numbers = _numbers(weights)
         if (trained_on := read_object(folder / _BASE)) is not None:  # None where it was saved before this file was
-            numbers = trained_on.pop(_NUMBERS, None)
+            recorded = trained_on.pop(_NUMBERS, None)
             if trained_on != _shape(model):
                 raise _wrong_base(folder, f"{trained_on}, not {_shape(model)}")
-            if numbers is not None and numbers != _numbers(weights):
-                raise _wrong_base(folder, f"{numbers} numbers were saved, and there are {_numbers(weights)}")
+            if recorded is not None and recorded != numbers:
+                raise _wrong_base(folder, f"{recorded} numbers were saved, and there are {numbers}")
         try:
             if isinstance(model, PeftModel):
+                active = model.active_adapter
                 model.load_adapter(str(folder), adapter_name=name, is_trainable=False)
                 model.set_adapter(name)
                 model.requires_grad_(False)
                 loaded: Any = model
             else:
                 loaded = PeftModel.from_pretrained(model, str(folder), adapter_name=name, is_trainable=False)
-        except (RuntimeError, ValueError) as error:  # another width, or another rank; layers that it does not have
+        except (KeyError, RuntimeError, ValueError) as error:  # another width, rank or head; no such layers
             if isinstance(model, PeftModel) and name in model.peft_config:
                 model.delete_adapter(name)
             raise _wrong_base(folder, str(error).splitlines()[-1].strip()) from None
@@ -270,6 +273,7 @@ class PeftMethod(Method):
         if odd:
             if loaded is model:
                 model.delete_adapter(name)
+                PeftMethod.switch(self, model, active)  # peft would answer with the first of those that are left
             raise _wrong_base(folder, f"{odd[0]} is in only one of them")
         return loaded.requires_grad_(False)
 
@@ -292,7 +296,15 @@ class PeftMethod(Method):
         if len(model.peft_config) > 1:
             model.delete_adapter(name)
             return model
-        return model.get_base_model() if model.active_peft_config.is_prompt_learning else model.unload()
+        from luthier.methods.peft_repairs import bare_heads
+
+        bare_heads(model, trained=False)
+        if model.active_peft_config.is_prompt_learning:
+            return model.get_base_model()
+        if hasattr(model.base_model, "unload"):
+            return model.unload()
+        model.base_model.disable_adapter_layers()  # prompts within the attention: this puts the plain one back
+        return model.get_base_model()
 
     def merge(self, model: Any) -> Any:
         return model.merge_and_unload()
@@ -332,11 +344,18 @@ def _shape(model: Any) -> dict[str, Any]:
 
 
 def _numbers(path: Path) -> int:
-    """How many a safetensors file holds, from its header."""
-    from safetensors import safe_open
+    """How many a safetensors file holds, from its header.
 
-    with safe_open(path, "pt") as file:
-        return sum(math.prod(file.get_slice(name).get_shape()) for name in file.keys())  # noqa: SIM118
+    Raises:
+        LuthierError: the file is damaged.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, "pt") as file:
+            return sum(math.prod(file.get_slice(name).get_shape()) for name in file.keys())  # noqa: SIM118
+    except SafetensorError as error:
+        raise LuthierError(f"cannot be read: {error}", where=str(path), mend="copy or train it again") from None
 
 
 def _wrong_base(folder: Path, why: str) -> LuthierError:

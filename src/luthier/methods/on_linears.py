@@ -29,24 +29,13 @@ class OnLinears(PeftMethod):
         return super().load(model, folder, name)
 
     def remove(self, model: Any, name: str) -> Any:
-        if len(model.peft_config) == 1:
-            _unwrap_heads(model, merge=False)
         return _plain(super().remove(model, name))
 
     def merge(self, model: Any) -> Any:
-        _unwrap_heads(model, merge=True)
+        from luthier.methods.peft_repairs import bare_heads
+
+        bare_heads(model)
         return _plain(super().merge(model))
-
-
-def _unwrap_heads(model: Any, *, merge: bool) -> None:
-    """Put the head as it was trained, or with `merge=False` the base's own, in place of peft's wrapper around both."""
-    from peft.utils.other import ModulesToSaveWrapper
-
-    from luthier.models.upright import put
-
-    for name, module in list(model.named_modules()):
-        if isinstance(module, ModulesToSaveWrapper):
-            put(model, name, module.modules_to_save[module.active_adapter] if merge else module.original_module)
 
 
 def _plain(model: Any) -> Any:

@@ -12,7 +12,8 @@ import dataclasses
 import math
 import re
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any, ClassVar
 
@@ -20,7 +21,7 @@ from pydantic import JsonValue, WithJsonSchema, field_validator, model_validator
 
 from luthier.core.errors import LuthierError
 from luthier.core.settings import suggest
-from luthier.methods.method import DEFAULT, MethodClass, Switching, rate_between, task_type
+from luthier.methods.method import DEFAULT, MethodClass, Switching, rate_between, task_type, trainable
 from luthier.methods.on_linears import OnLinears
 from luthier.methods.peft_types import ELSEWHERE, KNOWN, TYPES, VIRTUAL_TOKENS, PeftType, Place
 from luthier.methods.soft_prompts.layer_prefix import attention_shape
@@ -112,7 +113,7 @@ class Peft(OnLinears):
 
     @property
     def falls(self) -> Mapping[Kind, float]:  # type: ignore[override]
-        return {kind: share for kind, share in OnLinears.falls.items() if kind in self._kind.learns}
+        return dict.fromkeys(self._kind.learns, self._kind.takes)
 
     @property
     def added_positions(self) -> int:
@@ -162,9 +163,12 @@ class Peft(OnLinears):
             LuthierError: a setting that its configuration does not have, or values that do not fit the model.
         """
         try:
-            return self._mended(super().attach(model, tokenizer))
-        except (AttributeError, NotImplementedError, RuntimeError, TypeError) as error:
+            attached = self._mended(super().attach(model, tokenizer))
+        except (AttributeError, IndexError, NotImplementedError, RuntimeError, TypeError) as error:
             raise self._misfit(error) from None
+        if not any(parameter.numel() for parameter in trainable(attached)):
+            raise self._misfit(ValueError("it leaves nothing to train"))
+        return attached
 
     def stored(self, model: Any) -> int:
         """What was trained, and what the type keeps beside it (`PeftType.beside`)."""
@@ -174,6 +178,13 @@ class Peft(OnLinears):
 
     def load(self, model: Any, folder: Path, name: str = DEFAULT) -> Any:
         return self._mended(super().load(model, folder, name)).requires_grad_(False)
+
+    @contextmanager
+    def disabled(self, model: Any) -> Iterator[None]:
+        from luthier.methods.peft_repairs import without_prompt
+
+        with without_prompt(model) if model.active_peft_config.is_prompt_learning else super().disabled(model):
+            yield
 
     def merge(self, model: Any) -> Any:
         from luthier.methods.peft_repairs import bare_heads, lay_out

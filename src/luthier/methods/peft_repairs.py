@@ -6,6 +6,8 @@ level: imported only by functions that have a model in their hands.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -66,14 +68,41 @@ def settle_shadow(model: Any) -> None:
         setattr(model, _MENDED, True)
 
 
-def bare_heads(model: Any) -> None:
-    """Put a classifier's trained head in the place of peft's wrapper of it, which a merge does not undo everywhere."""
+def bare_heads(model: Any, *, trained: bool = True) -> None:
+    """Put a classifier's head as it was trained, or else the base's own, in the place of peft's wrapper around both,
+    which peft does not undo everywhere."""
     from peft.utils.other import ModulesToSaveWrapper
+
+    from luthier.models.upright import put
 
     base = model.get_base_model()
     for name, wrapped in list(base.named_modules()):
         if isinstance(wrapped, ModulesToSaveWrapper):
-            base.set_submodule(name, wrapped.modules_to_save[wrapped.active_adapter])
+            put(base, name, wrapped.modules_to_save[wrapped.active_adapter] if trained else wrapped.original_module)
+
+
+@contextmanager
+def without_prompt(model: Any) -> Iterator[None]:
+    """Within it, a model with virtual tokens answers as its base does, with the base's own head.
+
+    peft's own way takes the prompt away, leaves the trained head in place, and fails where a model cannot generate.
+    """
+    from peft.utils.other import AuxiliaryTrainingWrapper
+
+    heads = [module for module in model.modules() if isinstance(module, AuxiliaryTrainingWrapper)]
+    before = [(parameter, parameter.requires_grad) for parameter in model.parameters()]
+    model.forward, model._adapters_disabled = model.get_base_model().forward, True
+    for head in heads:
+        head.enable_adapters(False)
+    try:
+        yield
+    finally:
+        del model.forward
+        model._adapters_disabled = False
+        for head in heads:
+            head.enable_adapters(True)
+        for parameter, required in before:
+            parameter.requires_grad_(required)
 
 
 def lay_out(model: Any) -> None:

@@ -44,7 +44,8 @@ class PeftType:
         refusals: kind or family -> why it cannot work there.
         needs: settings that it cannot do without, with an example.
         unmerged: kind or family, or `all` -> why it cannot be merged there.
-        learns: on which kinds of model a short training at that rate is claimed to take the loss down.
+        learns: on which kinds of model a short training at that rate was seen to take the loss down.
+        takes: the share of the loss that it takes away there at least.
         beside: what is saved beside what was trained.
     """
 
@@ -62,7 +63,8 @@ class PeftType:
     refusals: Mapping[str, str] = field(default_factory=dict)
     needs: Mapping[str, Any] = field(default_factory=dict)
     unmerged: Mapping[str, str] = field(default_factory=dict)
-    learns: tuple[Kind, ...] = ("encoder", "decoder", "encoder-decoder")
+    learns: tuple[Kind, ...] = ("decoder",)
+    takes: float = 0.07
     beside: str = ""
 
     def refusal(self, kind: Kind, family: str) -> str | None:
@@ -164,16 +166,17 @@ TYPES: Mapping[str, PeftType] = {
         beside="where the weights stand",
     ),
     "tinylora": PeftType(
-        "a vector per matrix, projected into its singular directions", "Morris et al. 2026, arXiv 2602.04118", 5e-2,
-        beside="the projections",
+        "a vector per matrix, projected into its singular directions", "Morris et al. 2026, arXiv 2602.04118", 1e-2,
+        takes=0.08, beside="the projections",
     ),
     "trainable_tokens": PeftType(
         "the embeddings of a few tokens", "", 1e-2, belongs_to="selective", place="peft", switching="never",
         beside="the same once more where embeddings are tied",
-        refusals={"encoder": "peft keeps no trained head beside it"}, needs={"token_indices": [10, 11, 12, 13, 14]},
+        refusals={"encoder": "peft keeps no trained head beside it"}, learns=(),
+        needs={"token_indices": [10, 11, 12, 13, 14]},
     ),
     "unilora": PeftType(
-        "one vector that all low-rank updates are read from", "Li et al. 2025, arXiv 2506.00799", 3e-1,
+        "one vector that all low-rank updates are read from", "Li et al. 2025, arXiv 2506.00799", 3e-1, takes=0.03,
         starts_at_base=False,
     ),
     "vblora": PeftType(
@@ -181,7 +184,7 @@ TYPES: Mapping[str, PeftType] = {
         divides=("vector_length", 256), starts_at_base=False,
     ),
     "waveft": PeftType(
-        "a few wavelet coefficients of each matrix's update", "Bilican et al. 2025, arXiv 2505.12532", 1e-2,
+        "a few wavelet coefficients of each matrix's update", "Bilican et al. 2025, arXiv 2505.12532", 1e-3,
         within=("n_frequency", 2592),
     ),
     "xlora": PeftType(
@@ -199,10 +202,6 @@ _ADAPTION = "peft has its attention for gpt2, llama, mistral alone"
 KNOWN: Mapping[str, PeftType] = {
     **TYPES,
     "lora": PeftType("a rank-r update of each linear layer", "Hu et al. 2021, arXiv 2106.09685", 3e-3),
-    "boft": PeftType(
-        "butterfly rotations before each linear layer", "Liu et al. 2023, arXiv 2311.06243", 1e-2,
-        divides=("boft_block_size", 4),
-    ),
     "fourierft": PeftType("a few spectral coefficients of each update", "Gao et al. 2024, arXiv 2405.03003", 1e-2,
         within=("n_frequency", 1000),
     ),
@@ -217,10 +216,6 @@ KNOWN: Mapping[str, PeftType] = {
         "rotations before each linear layer", "Qiu et al. 2023, arXiv 2306.07280", 1e-2,
         divides=("oft_block_size", 32),
     ),
-    "vera": PeftType(
-        "two vectors that scale a random update", "Kopiczko et al. 2023, arXiv 2310.11454", 2e-2,
-        settings={"save_projection": False},
-    ),
     "adaption_prompt": PeftType(
         "gated prompts within the attention", "Zhang et al. 2023, arXiv 2303.16199", 3e-2, belongs_to="additive",
         place="none", settings={"adapter_len": 10}, unmerged={"all": _PROMPT},
@@ -234,6 +229,8 @@ KNOWN: Mapping[str, PeftType] = {
 
 ELSEWHERE: Mapping[str, str] = {
     "adalora": "it has to be told of every step; write the method `adalora`",
+    "boft": "without its CUDA extension peft trains one factor, whatever is asked for; write the method `boft`",
     "multitask_prompt_tuning": "it has to be told of every row's task; write the method `multitask_prompt_tuning`",
+    "vera": "peft gives a second one the random matrices of the first; write the method `vera`",
 }
-"""Types that need more of a training than their settings -> what to write."""
+"""Types that need more than their settings -> what to write."""

@@ -13,7 +13,7 @@ from __future__ import annotations
 from typing import Any
 
 from luthier.core.errors import LuthierError
-from luthier.models.anatomy import Role, anatomy_of
+from luthier.models.anatomy import Role, anatomy_of, is_linear
 from luthier.models.head import head_parts
 
 Targets = str | tuple[str, ...]
@@ -35,14 +35,24 @@ def target_names(model: Any, targets: Targets) -> list[str]:
         targets: as a study file has them.
 
     Raises:
-        LuthierError: one of them matches no module of this model.
+        LuthierError: there are none, or one of them matches no linear layer of this model.
     """
     wanted: set[str] = set()
+    if not targets:
+        raise LuthierError("there are no targets", where="targets", mend="take all-linear, attention, mlp, or names")
     for target in (targets,) if isinstance(targets, str) else targets:
         found = anatomy_of(model).of_role(*_ROLES[target]) if target in _ROLES else _named(model, target)
         if not found:
             raise LuthierError(
                 f"no module of {type(model).__name__} is called {target!r}",
+                where="targets",
+                mend=f"take all-linear, attention or mlp, or names such as {', '.join(_leaves(model))}",
+            )
+        # peft would fail at some of the others in its own words, and write a whole embedding beside an update of it.
+        odd = next((name for name in found if not is_linear(model.get_submodule(name))), None)
+        if odd is not None:
+            raise LuthierError(
+                f"{odd or 'the whole model'} of {type(model).__name__} is no linear layer: {target!r} is no target",
                 where="targets",
                 mend=f"take all-linear, attention or mlp, or names such as {', '.join(_leaves(model))}",
             )

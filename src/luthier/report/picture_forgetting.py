@@ -12,8 +12,15 @@ from luthier.report.palette import BASELINE, looks
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.text import Annotation
 
 _LONG_NAME = 18
+_MARK, _NEAR = 7, 10
+"""Half the width of a mark, in pixels; how far from it a name stands without a line, in points."""
+_AROUND = tuple(
+    (x * far, y * far) for far in (8, 16, 28, 42, 58) for x, y in ((1, 1), (-1, 1), (1, -1), (-1, -1), (0, 1), (0, -1))
+)
+"""Where a name may stand, in points from its mark: near first."""
 
 
 def learning_against_forgetting(group: Group) -> Picture | None:
@@ -43,7 +50,7 @@ def learning_against_forgetting(group: Group) -> Picture | None:
 
     title = "Learning against forgetting"
     said = "; ".join(f"{one.arm} gained {_said(one.gain)}, lost {_said(one.loss)} {measure}" for one in points)
-    return Picture(title, render(draw, 4.8, 3.5, said=f"{title}: {said}"))
+    return Picture(title, render(draw, 4.8, 3.5 + 0.12 * max(0, len(points) - 8), said=f"{title}: {said}"))
 
 
 def _ends(value: Estimate) -> list[float]:
@@ -51,24 +58,40 @@ def _ends(value: Estimate) -> list[float]:
 
 
 def _names(axes: Axes, points: Sequence[Tradeoff]) -> None:
-    """Each arm's name beside its point, towards the middle; where points nearly meet, the lower ones' line by line."""
-    low, high = axes.get_ylim()
-    left, right = axes.get_xlim()
-    middle = (left + right) / 2
-    placed: list[tuple[float, float]] = []
+    """Each arm's name near its point: the first place around it where it covers neither a name nor another point."""
+    from matplotlib.transforms import Bbox
+
+    axes.autoscale_view()  # what is drawn so far decides where points are; matplotlib puts that off otherwise
+    axes.figure.canvas.draw()
+    pixels = axes.transData.transform([(point.loss.mean, point.gain.mean) for point in points])
+    taken = [Bbox.from_extents(x - _MARK, y - _MARK, x + _MARK, y + _MARK) for x, y in pixels]
     for point in sorted(points, key=lambda one: -one.gain.mean):
-        x, y = point.loss.mean, point.gain.mean
-        near = sum(abs(y - other) < 0.09 * (high - low) and abs(x - at) < 0.4 * (right - left) for at, other in placed)
-        placed.append((x, y))
-        axes.annotate(
-            "\n".join(formats.broken(point.arm, _LONG_NAME)),
-            (x, y),
-            xytext=(8 if x < middle else -8, 6 if not near else 6 - 12 * near),
-            textcoords="offset points",
-            ha="left" if x < middle else "right",
-            va="top" if near else "bottom",
-            color=INK,
-        )
+        for place in _AROUND:
+            text = _named(axes, point, place)
+            box = text.get_window_extent()
+            inside = axes.bbox.x0 <= box.x0 and box.x1 <= axes.bbox.x1
+            if inside and not any(box.overlaps(other) for other in taken):
+                break
+            text.remove()
+        else:  # there is room nowhere
+            box = _named(axes, point, _AROUND[0]).get_window_extent()
+        taken.append(box)
+
+
+def _named(axes: Axes, point: Tradeoff, place: tuple[int, int]) -> Annotation:
+    """The name at so many points from its mark, with a thin line to it where that is far."""
+    x, y = place
+    far = max(abs(x), abs(y)) > _NEAR
+    return axes.annotate(
+        "\n".join(formats.broken(point.arm, _LONG_NAME)),
+        (point.loss.mean, point.gain.mean),
+        xytext=place,
+        textcoords="offset points",
+        ha="left" if x > 0 else "right" if x < 0 else "center",
+        va="bottom" if y > 0 else "top" if y < 0 else "center",
+        color=INK,
+        arrowprops={"arrowstyle": "-", "color": INK, "lw": 0.4, "alpha": 0.6} if far else None,
+    )
 
 
 def _said(value: Estimate) -> str:

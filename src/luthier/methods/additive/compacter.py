@@ -20,6 +20,7 @@ from luthier.core.errors import LuthierError
 from luthier.methods.additive.adapter import Nonlinearity
 from luthier.methods.additive.stacked import StackedMethod
 from luthier.methods.method import rate_between
+from luthier.models.kinds import Kind
 
 
 class Compacter(StackedMethod):
@@ -27,6 +28,7 @@ class Compacter(StackedMethod):
 
     name: ClassVar[str] = "compacter"
     starts_at_base: ClassVar[bool] = True
+    falls: ClassVar[Mapping[Kind, float]] = {"decoder": 0.09, "encoder-decoder": 0.07}
     moves: ClassVar[str] = "rank-one factors of a bottleneck in each layer, and n^3 weights that all of them share"
     paper: ClassVar[str] = "Karimi Mahabadi et al. 2021, arXiv 2106.04647"
     variants: ClassVar[tuple[Mapping[str, Any], ...]] = ({}, {"placement": "pfeiffer"})

@@ -34,6 +34,7 @@ class Fusion(PlacedMethod):
 
     name: ClassVar[str] = "fusion"
     variants: ClassVar[tuple[Mapping[str, Any], ...]] = ({"adapters": ("FIRST", "SECOND")},)
+    falls: ClassVar[Mapping[Kind, float]] = {"decoder": 0.02, "encoder-decoder": 0.03}
     moves: ClassVar[str] = "an attention in each layer over trained adapters"
     paper: ClassVar[str] = "Pfeiffer et al. 2020, arXiv 2005.00247"
 

@@ -9,6 +9,7 @@ and each position is adapted for itself. A layer of width 256 with 10 prompts ha
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from pydantic import Field
@@ -25,6 +26,7 @@ class LlamaAdapter(PeftMethod):
 
     name: ClassVar[str] = "llama_adapter"
     belongs_to: ClassVar[MethodClass] = "additive"
+    falls: ClassVar[Mapping[Kind, float]] = {"decoder": 0.1}
     moves: ClassVar[str] = "gated prompts within the attention of the upper layers"
     paper: ClassVar[str] = "Zhang et al. 2023, arXiv 2303.16199"
 

@@ -44,7 +44,7 @@ class LowRank(PeftMethod):
     so that a rank can be changed without a new learning rate). Under `rslora` 2 sqrt(8), which is the same scale at
     rank 8."""
     dropout: float = Field(default=0.0, ge=0, lt=1)
-    """Dropout before A (0, as in QLoRA's larger models, arXiv 2305.14314)."""
+    """Dropout before A (0, peft's default; QLoRA, arXiv 2305.14314, had 0.1 up to 13B and 0.05 above)."""
     targets: Targets = "all-linear"
     """Which matrices: `all-linear` (QLoRA found that all of them are needed to match full fine-tuning), `attention`,
     `mlp`, or one name or several, such as `q_proj`."""

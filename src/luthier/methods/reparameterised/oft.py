@@ -72,7 +72,7 @@ def fitting_block(widths: Sequence[int], wanted: int, *, where: str, times: int 
         LuthierError: none from 2 on does.
     """
     common = math.gcd(*widths)
-    for size in range(wanted, 1, -1):
+    for size in range(min(wanted, common), 1, -1):
         if common % (size * times) == 0 and (times == 1 or size % 2 == 0):
             return size
     raise LuthierError(

@@ -17,6 +17,7 @@ from typing import Any, ClassVar, Literal
 from pydantic import Field
 
 from luthier.core.durable import read_object
+from luthier.core.errors import LuthierError
 from luthier.methods.method import DEFAULT, MethodClass, PeftMethod, rate_between, task_type
 from luthier.methods.targets import Targets, target_names
 from luthier.models.kinds import Kind
@@ -70,16 +71,12 @@ class QLoRA(PeftMethod):
         )
 
     def attach(self, model: Any, tokenizer: Any) -> Any:
-        from luthier.models.quantise import quantise
-
-        quantise(model, self.bits)
+        _quantise(model, self.bits)
         return super().attach(model, tokenizer)
 
     def base_of(self, model: Any) -> Any:
         """The quantised base."""
-        from luthier.models.quantise import quantise
-
-        quantise(model, self.bits)
+        _quantise(model, self.bits)
         return model
 
     def save(self, model: Any, folder: Path) -> None:
@@ -88,9 +85,37 @@ class QLoRA(PeftMethod):
         (folder / _SETTINGS).write_text(json.dumps({"bits": self.bits}) + "\n", encoding="utf-8")
 
     def load(self, model: Any, folder: Path, name: str = DEFAULT) -> Any:
-        """Quantise a fresh base as it was in the training, and put the adapter onto it."""
-        from luthier.models.quantise import quantise
+        """Quantise a fresh base as it was in the training, and put the adapter onto it.
 
-        if not hasattr(model, "peft_config"):  # the plain base, nothing loaded onto it yet
-            quantise(model, (read_object(folder / _SETTINGS) or {}).get("bits", self.bits))
+        Raises:
+            LuthierError: as of every method of peft's; or the base is there in other bits, for those loaded before.
+        """
+        bits = (read_object(folder / _SETTINGS) or {}).get("bits", self.bits)
+        base = model.get_base_model() if hasattr(model, "peft_config") else model
+        four, eight = (getattr(base, f"is_loaded_in_{name}", False) for name in ("4bit", "8bit"))
+        if not (four or eight):  # the plain base, nothing loaded onto it yet
+            _quantise(model, bits)
+        elif not (four if bits == "nf4" else eight):
+            raise LuthierError(
+                f"this was trained over a base in {bits}, and the one that is loaded is in other bits",
+                where=str(folder),
+                mend="load it onto a base of its own",
+            )
         return super().load(model, folder, name)
+
+
+def _quantise(model: Any, bits: Literal["nf4", "int8"]) -> None:
+    """As `models/quantise.py`.
+
+    Raises:
+        LuthierError: bitsandbytes, which does it, cannot be imported; or the model cannot be quantised.
+    """
+    try:
+        from luthier.models.quantise import quantise
+    except ImportError as error:
+        raise LuthierError(
+            f"bitsandbytes, which quantises the base, cannot be used: {error}",
+            where="qlora",
+            mend="install it (`pip install bitsandbytes`), or take `lora`",
+        ) from None
+    quantise(model, bits)

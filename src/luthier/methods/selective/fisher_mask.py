@@ -24,6 +24,7 @@ from luthier.methods.method import rate_between
 from luthier.methods.selective.selective import Selective
 from luthier.models.anatomy import anatomy_of
 from luthier.models.head import head_weights, train_head
+from luthier.models.kinds import Kind
 from luthier.models.single import singly
 
 if TYPE_CHECKING:
@@ -40,6 +41,7 @@ class FisherMask(Selective):
     """Train the few entries of the matrices that the Fisher information ranks highest."""
 
     name: ClassVar[str] = "fisher_mask"
+    falls: ClassVar[Mapping[Kind, float]] = {"decoder": 0.09, "encoder-decoder": 0.06}
     moves: ClassVar[str] = "the entries of matrices that matter most for the task"
     paper: ClassVar[str] = "Sung et al. 2021, arXiv 2111.09839"
 

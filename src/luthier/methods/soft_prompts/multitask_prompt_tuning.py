@@ -18,6 +18,7 @@ peft's prompt tuning, which serving can read, and beside it, for a second stage,
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -26,7 +27,7 @@ from pydantic import Field
 from luthier.core.errors import LuthierError
 from luthier.methods.method import DEFAULT, task_type
 from luthier.methods.soft_prompts.soft_prompt import SoftPrompt
-from luthier.models.head import head_parts
+from luthier.models.kinds import Kind
 
 _FILE = "source.safetensors"
 _SOURCE = "luthier_source_prompt"
@@ -37,6 +38,7 @@ class MultitaskPromptTuning(SoftPrompt):
     """Train virtual tokens that tasks share, and of each task a low-rank factor of them."""
 
     name: ClassVar[str] = "multitask_prompt_tuning"
+    falls: ClassVar[Mapping[Kind, float]] = {"decoder": 0.03, "encoder-decoder": 0.012}
     moves: ClassVar[str] = "virtual tokens that tasks share, and a rank-r factor of each task"
     paper: ClassVar[str] = "Wang et al. 2023, arXiv 2303.02861"
 
@@ -106,12 +108,12 @@ class MultitaskPromptTuning(SoftPrompt):
         """
         from safetensors.torch import load_file
 
+        from luthier.methods.peft_repairs import bare_heads
+
         if not (folder / _FILE).is_file():
             raise LuthierError("no such file", where=str(folder / _FILE), mend="train the first stage again")
+        bare_heads(model)
         base = model.get_base_model()
-        for part in head_parts(base):
-            wrapped = base.get_submodule(part)
-            base.set_submodule(part, wrapped.modules_to_save[wrapped.active_adapter])
         setattr(base, _SOURCE, load_file(folder / _FILE))
         return base
 

@@ -15,6 +15,7 @@ from pydantic import Field
 
 from luthier.methods.method import rate_between, task_type
 from luthier.methods.soft_prompts.soft_prompt import SoftPrompt
+from luthier.models.kinds import Kind
 
 
 class PTuning(SoftPrompt):
@@ -22,6 +23,7 @@ class PTuning(SoftPrompt):
 
     name: ClassVar[str] = "p_tuning"
     variants: ClassVar[tuple[Mapping[str, Any], ...]] = ({}, {"encoder": "lstm"})
+    falls: ClassVar[Mapping[Kind, float]] = {"decoder": 0.025, "encoder-decoder": 0.012}
     moves: ClassVar[str] = "virtual tokens before the input, made by an MLP or an LSTM"
     paper: ClassVar[str] = "Liu et al. 2021, arXiv 2103.10385"
 

@@ -9,15 +9,18 @@ is read where it stands: `layer_prefix.py`.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from luthier.methods.soft_prompts.layer_prefix import LayerPrefix, bare_rate, prefix_config
+from luthier.models.kinds import Kind
 
 
 class PTuningV2(LayerPrefix):
     """Train keys and values that stand before every layer's own, as they are."""
 
     name: ClassVar[str] = "p_tuning_v2"
+    falls: ClassVar[Mapping[Kind, float]] = {"decoder": 0.13, "encoder-decoder": 0.08}
     moves: ClassVar[str] = "keys and values before every layer's"
     paper: ClassVar[str] = "Liu et al. 2021, arXiv 2110.07602"
 

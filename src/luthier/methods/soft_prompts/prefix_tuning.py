@@ -17,6 +17,7 @@ from pydantic import Field
 
 from luthier.methods.method import rate_between
 from luthier.methods.soft_prompts.layer_prefix import LayerPrefix, bare_rate, prefix_config
+from luthier.models.kinds import Kind
 
 
 class PrefixTuning(LayerPrefix):
@@ -24,6 +25,7 @@ class PrefixTuning(LayerPrefix):
 
     name: ClassVar[str] = "prefix_tuning"
     variants: ClassVar[tuple[Mapping[str, Any], ...]] = ({}, {"projection": False})
+    falls: ClassVar[Mapping[Kind, float]] = {"decoder": 0.1, "encoder-decoder": 0.08}
     moves: ClassVar[str] = "keys and values before every layer's, made by an MLP"
     paper: ClassVar[str] = "Li & Liang 2021, arXiv 2101.00190"
 

@@ -8,18 +8,21 @@ pools with a prompt before its row: `soft_prompt.py`.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
 from luthier.methods.method import task_type
 from luthier.methods.soft_prompts.soft_prompt import SoftPrompt
+from luthier.models.kinds import Kind
 
 
 class PromptTuning(SoftPrompt):
     """Train the embeddings of a few virtual tokens that stand before every input."""
 
     name: ClassVar[str] = "prompt_tuning"
+    falls: ClassVar[Mapping[Kind, float]] = {"decoder": 0.03, "encoder-decoder": 0.035}
     moves: ClassVar[str] = "virtual tokens before the input"
     paper: ClassVar[str] = "Lester et al. 2021, arXiv 2104.08691"
 

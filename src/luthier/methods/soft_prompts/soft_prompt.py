@@ -72,20 +72,7 @@ class SoftPrompt(PeftMethod):
 
     @contextmanager
     def disabled(self, model: Any) -> Iterator[None]:
-        from peft.utils.other import AuxiliaryTrainingWrapper
+        from luthier.methods.peft_repairs import without_prompt
 
-        # peft's own takes the prompt away, leaves the trained head in place, and fails where a model cannot generate.
-        heads = [module for module in model.modules() if isinstance(module, AuxiliaryTrainingWrapper)]
-        before = [(parameter, parameter.requires_grad) for parameter in model.parameters()]
-        model.forward, model._adapters_disabled = model.get_base_model().forward, True
-        for head in heads:
-            head.enable_adapters(False)
-        try:
+        with without_prompt(model):
             yield
-        finally:
-            del model.forward
-            model._adapters_disabled = False
-            for head in heads:
-                head.enable_adapters(True)
-            for parameter, required in before:
-                parameter.requires_grad_(required)
