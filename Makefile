@@ -11,7 +11,7 @@ STAMP := $(VENV)/installed
 SOUND := $(shell test -e $(STAMP) && $(BIN)/python -I -c 'import luthier, os, sys; \
 	sys.stdout.write("yes" * os.path.samefile(luthier.__path__[0], "src/luthier"))' 2>/dev/null)
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
-PYTEST := OMP_NUM_THREADS=1 TOKENIZERS_PARALLELISM=false HF_HUB_OFFLINE=1 $(BIN)/python -m pytest -n $(WORKERS)
+PYTEST := OMP_NUM_THREADS=1 TOKENIZERS_PARALLELISM=false HF_HUB_OFFLINE=1 $(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup
 
 .DEFAULT_GOAL := help
 .PHONY: help install demo test test-all check clean rebuild

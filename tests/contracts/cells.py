@@ -6,6 +6,8 @@ fair sample: every row once, in turns on the nine families; all the others are m
 
 from __future__ import annotations
 
+import atexit
+import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -17,6 +19,7 @@ import pytest
 import torch
 
 from luthier.method_matrix import ready, rows
+from luthier.methods.additive.fusion import Fusion
 from luthier.methods.method import Method, trainable
 from luthier.models.families import FAMILIES
 from tests.families import attach_to, family_model
@@ -34,7 +37,7 @@ class Cell:
     @property
     def method(self) -> Method:
         """The method as it can be attached."""
-        return _ready(str(self))
+        return _over_adapters(self.family) if isinstance(self.row, Fusion) else self.row
 
     @property
     def refusal(self) -> str | None:
@@ -51,9 +54,12 @@ class Cell:
 
 
 @cache
-def _ready(name: str) -> Method:
-    (cell,) = (cell for cell in all_cells() if str(cell) == name)
-    return ready(cell.row, lambda: family_model(cell.family), Path(mkdtemp(prefix="cells-")))
+def _over_adapters(family: str) -> Method:
+    """Fusion over two adapters of that family, in a folder that goes with the process."""
+    folder = mkdtemp(prefix="cells-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    torch.manual_seed(0)
+    return ready(Fusion(**Fusion.variants[0]), lambda: family_model(family), Path(folder))
 
 
 def all_cells() -> list[Cell]:
@@ -62,11 +68,14 @@ def all_cells() -> list[Cell]:
 
 
 def as_parameters(cells: Sequence[Cell]) -> list[Any]:
-    """The cells as parameters of a test: the sample as it is, the rest marked slow."""
+    """The cells as parameters of a test: the sample as it is, the rest marked slow; what is tested of one cell stays in
+    one process, where it is trained once."""
     sample = {str(cell) for cell in fast()}
+    slow = {True: (), False: (pytest.mark.slow,)}
     return [
-        pytest.param(cell, id=str(cell), marks=() if str(cell) in sample else pytest.mark.slow) for cell in cells
-    ]  # fmt: skip
+        pytest.param(cell, id=str(cell), marks=(pytest.mark.xdist_group(str(cell)), *slow[str(cell) in sample]))
+        for cell in cells
+    ]
 
 
 def working() -> list[Cell]:

@@ -33,12 +33,16 @@ OTHERS: dict[str, dict[str, Any]] = {
 
 
 @pytest.mark.parametrize("other", OTHERS)
-@pytest.mark.parametrize("method", [method() for method in METHODS if method.trains], ids=lambda method: method.name)
+@pytest.mark.parametrize(
+    "method",
+    [method() for method in METHODS if method.trains and method().refusal("decoder", "llama") is None],
+    ids=lambda method: method.name,
+)
 def test_another_architecture_is_refused(method: Method, other: str, tmp_path: Path) -> None:
     model = method.attach(base(), None)
     method.save(model, tmp_path)
     method.load(base(), tmp_path)
-    with pytest.raises((LuthierError, ValueError, RuntimeError), match=r"trained on|do not fit|size mismatch"):
+    with pytest.raises((LuthierError, ValueError, RuntimeError), match=r"trained on|another model|size mismatch"):
         method.load(base(**OTHERS[other]), tmp_path)
 
 
