@@ -4,24 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-import torch
 from peft import IA3Config, get_peft_model
-from transformers import BertConfig, BertForSequenceClassification
 
 from luthier.methods.additive.ia3 import IA3
-from luthier.models.head import mark_head, train_head
-from tests.golden.test_lora_counts import count, llama, t5
-
-
-def bert() -> Any:
-    """With a head of three classes, 195 weights, and the encoder's pooler in the checkpoint."""
-    config = BertConfig(
-        vocab_size=256, hidden_size=64, num_hidden_layers=2, num_attention_heads=4, intermediate_size=128, num_labels=3
-    )
-    with torch.random.fork_rng(devices=[]):
-        model = BertForSequenceClassification(config)
-    mark_head(model, [name for name, _ in model.named_parameters() if not name.startswith("classifier")])
-    return model
+from luthier.models.head import train_head
+from tests.golden.test_lora_counts import bert, count, llama, t5
 
 
 def test_a_decoder() -> None:

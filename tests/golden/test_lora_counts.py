@@ -6,12 +6,20 @@ from typing import Any
 
 import pytest
 import torch
-from transformers import LlamaConfig, LlamaForCausalLM, T5Config, T5ForConditionalGeneration
+from transformers import (
+    BertConfig,
+    BertForSequenceClassification,
+    LlamaConfig,
+    LlamaForCausalLM,
+    T5Config,
+    T5ForConditionalGeneration,
+)
 
 from luthier.methods.full import Full
 from luthier.methods.method import Method, trainable
 from luthier.methods.reparameterised.lora import LoRA
 from luthier.methods.soft_prompts.prompt_tuning import PromptTuning
+from luthier.models.head import mark_head
 
 
 def llama(**changes: Any) -> Any:
@@ -32,6 +40,17 @@ def t5() -> Any:
     )  # fmt: skip
     with torch.random.fork_rng(devices=[]):
         return T5ForConditionalGeneration(config)
+
+
+def bert() -> Any:
+    """Width 64, two layers, vocabulary 256, its pooler in the checkpoint, and a head of 3 * 64 + 3 weights."""
+    config = BertConfig(
+        vocab_size=256, hidden_size=64, num_hidden_layers=2, num_attention_heads=4, intermediate_size=128, num_labels=3
+    )
+    with torch.random.fork_rng(devices=[]):
+        model = BertForSequenceClassification(config)
+    mark_head(model, [name for name, _ in model.named_parameters() if not name.startswith("classifier")])
+    return model
 
 
 def count(method: Method, model: Any) -> int:

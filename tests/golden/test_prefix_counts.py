@@ -5,8 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-import torch
-from transformers import BertConfig, BertForSequenceClassification
 
 from luthier.methods.method import Method
 from luthier.methods.soft_prompts.multitask_prompt_tuning import MultitaskPromptTuning
@@ -14,21 +12,9 @@ from luthier.methods.soft_prompts.p_tuning import PTuning
 from luthier.methods.soft_prompts.p_tuning_v2 import PTuningV2
 from luthier.methods.soft_prompts.prefix_tuning import PrefixTuning
 from luthier.methods.soft_prompts.soft_prompt import SoftPrompt
-from luthier.models.head import mark_head
-from tests.golden.test_lora_counts import count, llama, t5
+from tests.golden.test_lora_counts import bert, count, llama, t5
 
 BARE = PrefixTuning(virtual_tokens=4, projection=False)
-
-
-def bert() -> Any:
-    """Width 64, two layers, its pooler in the checkpoint, and a head of 3 * 64 + 3 weights."""
-    config = BertConfig(
-        vocab_size=256, hidden_size=64, num_hidden_layers=2, num_attention_heads=4, intermediate_size=128, num_labels=3
-    )
-    with torch.random.fork_rng(devices=[]):
-        model = BertForSequenceClassification(config)
-    mark_head(model, [name for name, _ in model.named_parameters() if not name.startswith("classifier")])
-    return model
 
 
 @pytest.mark.parametrize("method", [BARE, PTuningV2(virtual_tokens=4)], ids=lambda method: method.name)

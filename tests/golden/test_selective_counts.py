@@ -15,21 +15,9 @@ from luthier.methods.selective.fisher_mask import FisherMask
 from luthier.methods.selective.head_only import HeadOnly
 from luthier.methods.selective.layers import Layers
 from luthier.methods.selective.norms import Norms
-from luthier.models.head import mark_head
-from tests.golden.test_lora_counts import count, llama, t5
+from tests.golden.test_lora_counts import bert, count, llama, t5
 
 HEAD = 3 * 64 + 3
-
-
-def bert() -> Any:
-    """Width 64, two layers, vocabulary 256, three classes, from a checkpoint that has a pooler: its head is 195."""
-    config = BertConfig(
-        vocab_size=256, hidden_size=64, num_hidden_layers=2, num_attention_heads=4, intermediate_size=128, num_labels=3
-    )
-    with torch.random.fork_rng(devices=[]):
-        model = BertForSequenceClassification(config)
-    mark_head(model, [name for name, _ in model.named_parameters() if not name.startswith("classifier")])
-    return model
 
 
 def by_peft(model: Any, kind: str, norms: list[str] | None) -> int:
