@@ -39,15 +39,15 @@ def answered_by(model: Any, names: list[str]) -> Iterator[None]:
         RuntimeError: the adapters within peft cannot be told apart by rows (`mixes_rows`).
         ValueError: peft has no adapter of that name, or the model is in training mode.
     """
-    token = _rows.set(names)
     hooks = _hooks(model, names)
     hooks.__enter__()
+    token = _rows.set(names)  # after all that may be refused: a name that is left set would answer for every model
     try:
         yield
     finally:
+        _rows.reset(token)
         # Told of no error: peft takes its hooks away only where none is raised at its `yield`.
         hooks.__exit__(None, None, None)
-        _rows.reset(token)
 
 
 def mixes_rows(model: Any) -> bool:
