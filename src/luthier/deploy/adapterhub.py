@@ -21,7 +21,8 @@ from luthier.core.settings import read
 from luthier.deploy.adapterhub_config import their_config, their_method
 from luthier.methods.additive.adapter import Adapter
 from luthier.methods.additive.compacter import Compacter
-from luthier.methods.additive.placed import ABOUT, WEIGHTS, shape_of, stored_weights
+from luthier.methods.additive.placed import ABOUT, WEIGHTS, stored_weights
+from luthier.methods.trained_on import base_shape
 from luthier.models.head import head_weights
 
 FAMILIES = ("bert", "roberta", "gpt2", "llama", "mistral", "t5", "bart")
@@ -59,7 +60,7 @@ def read_adapterhub(folder: Path, model: Any, into: Path, *, pickle: bool = Fals
             where=str(folder / _CONFIG),
             mend="name a folder that `save_adapter` wrote",
         )
-    shape = shape_of(model)
+    shape = base_shape(model)
     _refuse_family(shape["model_type"], str(folder))
     theirs = (config.get("model_type"), config.get("hidden_size"))
     if theirs != (shape["model_type"], shape["width"]):
@@ -107,7 +108,7 @@ def write_adapterhub(ours: Path, model: Any, folder: Path, name: str = "luthier"
 
     about = read_object(ours / ABOUT) or {}
     classes: dict[Any, type[Adapter | Compacter]] = {Adapter.name: Adapter, Compacter.name: Compacter}
-    shape = shape_of(model)
+    shape = base_shape(model)
     if about.get("method") not in classes or about.get("base") != shape or about.get("below"):
         raise LuthierError(
             f"this is no adapter or compacter on a bare {shape['model_type']} with {shape['layers']} layers of width "

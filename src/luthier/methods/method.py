@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from luthier.core.durable import read_object
 from luthier.core.errors import LuthierError
 from luthier.core.settings import Named
+from luthier.methods.trained_on import base_shape, wrong_base
 from luthier.models.encoder_decoder import has_encoder
 from luthier.models.families import family_of
 from luthier.models.head import head_parts
@@ -227,7 +228,7 @@ class PeftMethod(Method):
 
     def note_base(self, model: Any, folder: Path) -> None:
         """Write `base.json` beside the weights as they are now."""
-        about = {**_shape(model), _NUMBERS: _numbers(folder / _WEIGHTS)}
+        about = {**base_shape(model), _NUMBERS: _numbers(folder / _WEIGHTS)}
         (folder / _BASE).write_text(json.dumps(about, indent=1) + "\n", encoding="utf-8")
 
     def load(self, model: Any, folder: Path, name: str = DEFAULT) -> Any:
@@ -248,10 +249,10 @@ class PeftMethod(Method):
         numbers = _numbers(weights)
         if (trained_on := read_object(folder / _BASE)) is not None:  # None where it was saved before this file was
             recorded = trained_on.pop(_NUMBERS, None)
-            if trained_on != _shape(model):
-                raise _wrong_base(folder, f"{trained_on}, not {_shape(model)}")
+            if trained_on != base_shape(model):
+                raise wrong_base(folder, f"{trained_on}, not {base_shape(model)}")
             if recorded is not None and recorded != numbers:
-                raise _wrong_base(folder, f"{recorded} numbers were saved, and there are {numbers}")
+                raise wrong_base(folder, f"{recorded} numbers were saved, and there are {numbers}")
         try:
             if isinstance(model, PeftModel):
                 active = model.active_adapter
@@ -264,7 +265,7 @@ class PeftMethod(Method):
         except (KeyError, RuntimeError, ValueError) as error:  # another width, rank or head; no such layers
             if isinstance(model, PeftModel) and name in model.peft_config:
                 model.delete_adapter(name)
-            raise _wrong_base(folder, str(error).splitlines()[-1].strip()) from None
+            raise wrong_base(folder, str(error).splitlines()[-1].strip()) from None
         # To peft, a missing weight is a warning: the empty one stays; and one too many is dropped.
         with safe_open(weights, "pt") as file:
             held = set(file.keys())
@@ -274,7 +275,7 @@ class PeftMethod(Method):
             if loaded is model:
                 model.delete_adapter(name)
                 PeftMethod.switch(self, model, active)  # peft would answer with the first of those that are left
-            raise _wrong_base(folder, f"{odd[0]} is in only one of them")
+            raise wrong_base(folder, f"{odd[0]} is in only one of them")
         return loaded.requires_grad_(False)
 
     def switch(self, model: Any, name: str) -> None:
@@ -338,11 +339,6 @@ def task_type(model: Any) -> Any:
     return TaskType.SEQ_2_SEQ_LM if has_encoder(model) else TaskType.CAUSAL_LM
 
 
-def _shape(model: Any) -> dict[str, Any]:
-    config = model.config.get_text_config(decoder=True)
-    return {"model_type": config.model_type, "layers": config.num_hidden_layers, "width": config.hidden_size}
-
-
 def _numbers(path: Path) -> int:
     """How many a safetensors file holds, from its header.
 
@@ -356,14 +352,6 @@ def _numbers(path: Path) -> int:
             return sum(math.prod(file.get_slice(name).get_shape()) for name in file.keys())  # noqa: SIM118
     except SafetensorError as error:
         raise LuthierError(f"cannot be read: {error}", where=str(path), mend="copy or train it again") from None
-
-
-def _wrong_base(folder: Path, why: str) -> LuthierError:
-    return LuthierError(
-        f"these weights were trained on another model: {why}",
-        where=str(folder),
-        mend="load them onto the base that they were trained on",
-    )
 
 
 def trainable(model: Any) -> Iterable[torch.nn.Parameter]:

@@ -18,6 +18,7 @@ from luthier.core.durable import read_object
 from luthier.core.errors import LuthierError
 from luthier.core.settings import read
 from luthier.methods.method import DEFAULT, Method, MethodClass, Switching
+from luthier.methods.trained_on import base_shape
 from luthier.models.head import train_head
 
 WEIGHTS, ABOUT = "adapter.safetensors", "adapter.json"
@@ -73,7 +74,7 @@ class PlacedMethod(Method):
         *below, _ = setup.chain(name)
         folder.mkdir(parents=True, exist_ok=True)
         save_file({path: value.detach().cpu().contiguous() for path, value in weights.items()}, folder / WEIGHTS)
-        about = {"method": self.name, "settings": self.model_dump(mode="json"), "base": shape_of(model)}
+        about = {"method": self.name, "settings": self.model_dump(mode="json"), "base": base_shape(model)}
         about |= {"below": below, **self.about(model, name)}
         (folder / ABOUT).write_text(json.dumps(about, indent=1) + "\n", encoding="utf-8")
 
@@ -170,9 +171,9 @@ def read_about(folder: Path, method: str, model: Any) -> dict[str, Any]:
         raise LuthierError(
             f"this was saved by {about['method']}, not by {method}", where=str(folder), mend="name the other method"
         )
-    if about["base"] != shape_of(model):
+    if about["base"] != base_shape(model):
         raise LuthierError(
-            f"the adapter was trained on {_described(about['base'])}; this is {_described(shape_of(model))}",
+            f"the adapter was trained on {_described(about['base'])}; this is {_described(base_shape(model))}",
             where=str(folder),
             mend="load it onto the model that it was trained on",
         )
@@ -230,12 +231,6 @@ def contents_of(folders: Sequence[str]) -> list[str | None]:
     """The digest of each folder's weights, None where there are none yet: for the fingerprint of settings that name
     folders, so that results of other weights are not taken for theirs."""
     return [digest_of(Path(folder)) if (Path(folder) / WEIGHTS).is_file() else None for folder in folders]
-
-
-def shape_of(model: Any) -> dict[str, Any]:
-    """What of a base an adapter depends on."""
-    config = model.config.get_text_config(decoder=True)
-    return {"model_type": config.model_type, "layers": config.num_hidden_layers, "width": config.hidden_size}
 
 
 def _described(base: Mapping[str, Any]) -> str:

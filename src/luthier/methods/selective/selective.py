@@ -17,6 +17,7 @@ from luthier.core.durable import read_object
 from luthier.core.errors import LuthierError
 from luthier.core.settings import read
 from luthier.methods.method import DEFAULT, Method, MethodClass
+from luthier.methods.trained_on import base_shape, wrong_base
 from luthier.models.head import head_weights, train_head
 
 if TYPE_CHECKING:
@@ -83,7 +84,7 @@ class Selective(Method):
 
         folder.mkdir(parents=True, exist_ok=True)
         save_file({name: value.detach().contiguous() for name, value in self.trained(model).items()}, folder / _WEIGHTS)
-        about = {"method": self.name, "settings": self.model_dump(mode="json"), "base": _shape(model)}
+        about = {"method": self.name, "settings": self.model_dump(mode="json"), "base": base_shape(model)}
         (folder / _ABOUT).write_text(json.dumps(about, indent=1) + "\n", encoding="utf-8")
 
     def load(self, model: Any, folder: Path, name: str = DEFAULT) -> Any:
@@ -96,8 +97,8 @@ class Selective(Method):
         from luthier.methods.selective.replaced import replaced_in
 
         about, saved = self._read(folder)
-        if about["base"] != _shape(model):
-            raise _wrong_base(folder, f"{about['base']}, not {_shape(model)}")
+        if about["base"] != base_shape(model):
+            raise wrong_base(folder, f"{about['base']}, not {base_shape(model)}")
         method, replaced = read(type(self), about["settings"], where=str(folder / _ABOUT)), replaced_in(model)
         shown = replaced.shown
         replaced.show(model, None)
@@ -106,7 +107,7 @@ class Selective(Method):
         finally:
             replaced.show(model, shown)
         if values is None:
-            raise _wrong_base(folder, f"{_WEIGHTS} holds other weights than {self.name} trains in this model")
+            raise wrong_base(folder, f"{_WEIGHTS} holds other weights than {self.name} trains in this model")
         replaced.kept[name] = values
         replaced.show(model, name)
         return model.requires_grad_(False)
@@ -171,16 +172,3 @@ class Selective(Method):
                 mend="load it with the method that saved it",
             )
         return about, saved
-
-
-def _shape(model: Any) -> dict[str, Any]:
-    config = model.config.get_text_config(decoder=True)
-    return {"model_type": config.model_type, "layers": config.num_hidden_layers, "width": config.hidden_size}
-
-
-def _wrong_base(folder: Path, why: str) -> LuthierError:
-    return LuthierError(
-        f"these weights were trained on another model: {why}",
-        where=str(folder),
-        mend="load them onto the base that they were trained on",
-    )
