@@ -18,6 +18,7 @@ from luthier.methods.reparameterised.lora import LoRA
 from luthier.methods.soft_prompts.prompt_tuning import PromptTuning
 from luthier.models.classifier import ModelClassifier
 from luthier.models.encoder_tokens import EncoderRenderer
+from luthier.models.flat import use_flat_attention
 from luthier.models.forward import scored_logits
 from luthier.models.head import Head, head_parts
 from luthier.models.labelled import Labelled, labelled_batch, labelled_batches
@@ -198,6 +199,23 @@ def test_classes_come_with_their_words_and_probabilities(files: ModelFiles) -> N
     for one, row in zip(found, expected, strict=True):
         assert one.log_probabilities == pytest.approx(tuple(row.tolist()), abs=1e-5)
         assert one.label == int(row.argmax()) and one.text == head.labels[one.label]
+
+
+@pytest.mark.parametrize("head", [CLASSES, TAGS], ids=lambda head: head.kind)
+def test_in_flat_rows_the_answers_are_the_same(files: ModelFiles, head: Head) -> None:
+    model = loaded(files, head)
+    assert use_flat_attention(model)
+    padded, in_a_row = (
+        ModelClassifier(model, renderer(files, head), head, flat=flat, most_tokens=60) for flat in (False, True)
+    )
+    if head.kind == "tags":
+        asked = [Request(f"e{place}", (), tuple(text.split())) for place, text in enumerate(TEXTS)]
+        assert in_a_row.tag(asked) == padded.tag(asked)
+        return
+    asked = [Request(f"e{place}", (Message("user", text),)) for place, text in enumerate(TEXTS)]
+    for one, other in zip(in_a_row.classify(asked), padded.classify(asked), strict=True):
+        assert (one.example_id, one.label) == (other.example_id, other.label)
+        assert one.log_probabilities == pytest.approx(other.log_probabilities, abs=1e-5)
 
 
 def test_every_word_gets_a_tag(files: ModelFiles) -> None:

@@ -281,9 +281,11 @@ class TestStart:
 
 
 @every_family
-def test_they_keep_padded_batches(family: str) -> None:
+def test_switched_to_flat_attention_they_say_the_same(family: str) -> None:
     model = encoder_decoder(family)
-    assert not use_flat_attention(model) and takes_padding(model, 10_000)
+    expected = answers(model, PROMPTS, GREEDY)
+    assert use_flat_attention(model) and takes_padding(model, 10_000)
+    assert answers(model, PROMPTS, GREEDY) == expected
 
 
 def test_an_encoder_that_attends_within_windows_gets_rows_of_one_length() -> None:

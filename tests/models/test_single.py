@@ -5,12 +5,10 @@ from __future__ import annotations
 import pytest
 import torch
 
-from luthier.models.batch import flat_batch
 from luthier.models.flat import use_flat_attention
 from luthier.models.single import singly
 from luthier.objectives.supervised import Supervised
-from tests.families import family_batch, family_model, family_rows
-from tests.training.small import sequences
+from tests.families import family_batch, family_data, family_model, family_rows
 
 ROWS = 4
 
@@ -35,10 +33,16 @@ def test_each_has_the_loss_that_it_has_in_a_batch_of_its_own(family: str) -> Non
     )
 
 
-def test_flat_rows_too() -> None:
-    model, rows = family_model("llama"), sequences(ROWS)
-    use_flat_attention(model)
-    found = list(singly(flat_batch(rows)))
-    assert [one.lengths for one in found] == [(len(row.ids),) for row in rows]
-    alone = [loss(model, family_batch(model, [row])) for row in rows]
+@pytest.mark.parametrize("family", ["bert", "roberta", "llama", "t5", "bart"])
+def test_flat_rows_too(family: str) -> None:
+    model, rows = family_model(family), family_rows(family, ROWS)
+    assert use_flat_attention(model)
+    data = family_data(model, rows, batch_size=ROWS)
+    data.flat = True
+    (batch,) = data.step(0, 0)
+    found = list(singly(batch))
+    assert len(batch.lengths) == ROWS and [one.lengths for one in found] == [(length,) for length in batch.lengths]
+    assert [one.example_ids for one in found] == [(name,) for name in batch.example_ids]
+    by_name = {row.example_id: row for row in rows}
+    alone = [loss(model, family_batch(model, [by_name[name]])) for name in batch.example_ids]
     assert [loss(model, one) for one in found] == pytest.approx(alone, abs=1e-5)

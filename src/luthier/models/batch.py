@@ -3,14 +3,14 @@
 Three shapes. **Flat**: the sequences one after the other in a single row, without padding; positions restart and
 attention stays within each sequence (`models/flat.py`). **Padded**: a row each, padded on the right. Both score the
 same positions and give the same loss; a flat batch wastes nothing. **Pairs**, for encoder-decoders: the encoder reads
-the prompts, the decoder the completions, both padded.
+the prompts, the decoder the completions, both flat or both padded.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, fields, replace
+from typing import TYPE_CHECKING, Any, Self
 
 from luthier.models.tokens import Encoded
 
@@ -34,12 +34,13 @@ class Batch:
             the positions are the decoder's.
         targets: `(n,)` the tokens that these logits should foretell: the next token, or a masked one.
         owners: `(n,)` which of `example_ids` each target belongs to.
-        lengths: the sequence lengths of a flat row; empty for padded batches.
+        lengths: the sequence lengths of a flat row; of flat pairs, the encoder's. Empty for padded batches.
         example_ids: the sequences' ids, in order.
         tokens: real tokens, padding apart.
         decoder_input_ids: `(row, position)`, in pairs alone.
         decoder_attention_mask: `(row, position)`, 1 on the decoder's real tokens, in pairs alone.
         tasks: which task of a mixture each sequence comes from, in order; empty names outside of mixtures.
+        decoder_lengths: of the sequences in the decoder's flat row, in flat pairs alone.
     """
 
     input_ids: torch.Tensor
@@ -54,27 +55,19 @@ class Batch:
     decoder_input_ids: torch.Tensor | None = None
     decoder_attention_mask: torch.Tensor | None = None
     tasks: tuple[str, ...] = ()
+    decoder_lengths: tuple[int, ...] = ()
 
-    def to(self, device: torch.device | str) -> Batch:
+    def to(self, device: torch.device | str) -> Self:
         """The same batch on another device."""
+        import torch
 
-        def move(tensor: torch.Tensor | None) -> torch.Tensor | None:
-            return None if tensor is None else tensor.to(device, non_blocking=True)
-
-        return Batch(
-            self.input_ids.to(device, non_blocking=True),
-            move(self.attention_mask),
-            move(self.position_ids),
-            move(self.scored),
-            self.targets.to(device, non_blocking=True),
-            self.owners.to(device, non_blocking=True),
-            self.lengths,
-            self.example_ids,
-            self.tokens,
-            move(self.decoder_input_ids),
-            move(self.decoder_attention_mask),
-            self.tasks,
-        )
+        values = {item.name: getattr(self, item.name) for item in fields(self)}
+        moved: dict[str, Any] = {
+            name: value.to(device, non_blocking=True)
+            for name, value in values.items()
+            if isinstance(value, torch.Tensor)
+        }
+        return replace(self, **moved)
 
 
 def flat_batch(sequences: Sequence[Encoded]) -> Batch:
@@ -166,6 +159,33 @@ def pairs_batch(sequences: Sequence[Encoded], pad_id: int, start_id: int) -> Bat
     )
 
 
+def flat_pairs_batch(sequences: Sequence[Encoded], start_id: int) -> Batch:
+    """As `pairs_batch`, with the prompts one after the other in the encoder's row, the completions in the decoder's.
+
+    All that the decoder gives is scored, but for what it makes of an empty completion.
+    """
+    import torch
+
+    prompts = [sequence.ids[: sequence.prompt_length] for sequence in sequences]
+    completions = [sequence.ids[sequence.prompt_length :] for sequence in sequences]
+    read = [(start_id, *ids[:-1]) for ids in completions]
+    answered = [bool(ids) for ids in completions for _ in (ids or (start_id,))]
+    return Batch(
+        input_ids=torch.tensor([[token for ids in prompts for token in ids]]),
+        attention_mask=None,
+        position_ids=None,
+        scored=None if all(answered) else torch.tensor([place for place, yes in enumerate(answered) if yes]).long(),
+        targets=torch.tensor([token for ids in completions for token in ids], dtype=torch.long),
+        owners=torch.tensor([row for row, ids in enumerate(completions) for _ in ids], dtype=torch.long),
+        lengths=tuple(len(ids) for ids in prompts),
+        example_ids=tuple(sequence.example_id for sequence in sequences),
+        tasks=tuple(sequence.task for sequence in sequences),
+        tokens=sum(len(sequence.ids) for sequence in sequences),
+        decoder_input_ids=torch.tensor([[token for ids in read for token in ids]]),
+        decoder_lengths=tuple(len(ids) for ids in read),
+    )
+
+
 def padded_rows(rows: Sequence[Sequence[int]], pad_id: int) -> tuple[torch.Tensor, torch.Tensor]:
     """Ids and attention mask, both `(row, position)`, of rows padded on the right to the longest."""
     import torch
@@ -189,7 +209,7 @@ def micro_batches(
 
     Args:
         sequences: prompts with completions.
-        flat: whether the sequences of a batch stand in one row.
+        flat: whether the sequences of a batch stand in one row; of pairs, in one row on either side.
         most_tokens: of one batch.
         pad_id: fills padded rows.
         start_id: the first token of a decoder that has an encoder beside it; then the batches are of pairs.
@@ -207,7 +227,7 @@ def micro_batches(
             groups.append([sequence])
             real = len(sequence.ids)
     if start_id is not None:
-        return [pairs_batch(group, pad_id, start_id) for group in groups]
+        return [flat_pairs_batch(group, start_id) if flat else pairs_batch(group, pad_id, start_id) for group in groups]
     return [flat_batch(group) if flat else padded_batch(group, pad_id) for group in groups]
 
 

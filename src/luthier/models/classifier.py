@@ -7,11 +7,11 @@ from typing import Any, Protocol
 
 from luthier.core.errors import LuthierError
 from luthier.core.types import ClassPrediction, Listener, Message, Progress, TagsPrediction, ignore
-from luthier.models.cached import virtual_tokens
 from luthier.models.encoder_tokens import EncoderRenderer
 from luthier.models.forward import inference, scored_logits
 from luthier.models.head import Head
 from luthier.models.labelled import Labelled, labelled_batches
+from luthier.models.virtual_tokens import virtual_tokens
 
 MOST_TOKENS = 8_192
 """Tokens in a batch, padding counted."""
@@ -37,6 +37,7 @@ class ModelClassifier:
         model: a transformers encoder with a head, plain or within peft.
         renderer: the tokenizer's side.
         head: what its outputs are called.
+        flat: whether texts may share a row (the model was switched by `use_flat_attention`).
         run: the run's name, for progress.
         listener: told of progress, in the phase `likelihoods`.
         most_tokens: bounds a batch, padding counted.
@@ -48,6 +49,7 @@ class ModelClassifier:
         renderer: EncoderRenderer,
         head: Head,
         *,
+        flat: bool = False,
         run: str = "",
         listener: Listener = ignore,
         most_tokens: int = MOST_TOKENS,
@@ -55,6 +57,7 @@ class ModelClassifier:
         self.model = model
         self.renderer = renderer
         self.head = head
+        self.flat = flat
         self.run = run
         self.listener = listener
         self.most_tokens = most_tokens
@@ -106,7 +109,8 @@ class ModelClassifier:
         done = 0
         with inference(self.model):
             device = next(self.model.parameters()).device
-            for batch in labelled_batches(texts, most_tokens=self.most_tokens, pad_id=self.renderer.pad_id):
+            batches = labelled_batches(texts, flat=self.flat, most_tokens=self.most_tokens, pad_id=self.renderer.pad_id)
+            for batch in batches:
                 rows = scored_logits(self.model, batch.to(device)).log_softmax(-1).cpu().tolist()
                 for owner, row in zip(batch.owners.tolist(), rows, strict=True):
                     found[int(batch.example_ids[owner])].append(row)

@@ -4,6 +4,9 @@ A padded batch of ragged rows computes its padding too; on dialogues that was ha
 and a mask function are registered with transformers (`AttentionInterface`, `AttentionMaskInterface`); inside
 `flat_row(lengths)` they run attention sequence by sequence, outside they are plain SDPA. Positions restart through
 `position_ids`, so outputs equal separate passes (tested to 1e-5 in fp32).
+
+An encoder-decoder has two such rows, prompts for the encoder and completions for the decoder; in cross-attention each
+completion looks at its own prompt. It takes no `position_ids`: `models/flat_pairs.py` has its positions restart.
 """
 
 from __future__ import annotations
@@ -12,22 +15,54 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from luthier.models.attention import attend
+from luthier.models.encoder_decoder import has_encoder
+from luthier.models.flat_pairs import PAIRS, restart_positions, restarts
+from luthier.models.head import head_parts
+
 if TYPE_CHECKING:
     import torch
 
 NAME = "luthier_flat"
+_HEADED = ("bert", "roberta", "camembert", "xlm-roberta")
+"""Encoders whose heads were seen to read what the layers give out, and of a text to be classified its first token."""
 _lengths: tuple[int, ...] = ()
+_decoder_lengths: tuple[int, ...] = ()
+_parents: tuple[int, ...] = ()
 
 
 @contextmanager
-def flat_row(lengths: Sequence[int]) -> Iterator[None]:
-    """Within it, a row of `sum(lengths)` tokens is attended to as sequences of these lengths."""
-    global _lengths
-    before, _lengths = _lengths, tuple(lengths)
+def flat_row(lengths: Sequence[int], decoder_lengths: Sequence[int] = ()) -> Iterator[None]:
+    """Within it, a row of `sum(lengths)` tokens is attended to as sequences of these lengths; any number of rows may
+    be laid out alike.
+
+    Args:
+        lengths: of the sequences; behind an encoder, of what it reads.
+        decoder_lengths: of what the decoder behind an encoder reads, as many; empty for a model of one stack.
+    """
+    global _lengths, _decoder_lengths
+    before = _lengths, _decoder_lengths
+    _lengths, _decoder_lengths = tuple(lengths), tuple(decoder_lengths)
     try:
         yield
     finally:
-        _lengths = before
+        _lengths, _decoder_lengths = before
+
+
+@contextmanager
+def branching(parents: Sequence[int]) -> Iterator[None]:
+    """Within it, sequences of a flat row may begin with others, which stand in the row once (`models/branches.py`).
+
+    Args:
+        parents: for each sequence the earlier one that it goes on from, and which it sees with all before that; -1 for
+            none. In a row of pairs, for each of the decoder's sequences the one of the encoder's that it looks at.
+    """
+    global _parents
+    before, _parents = _parents, tuple(parents)
+    try:
+        yield
+    finally:
+        _parents = before
 
 
 def use_flat_attention(model: Any) -> bool:
@@ -35,26 +70,50 @@ def use_flat_attention(model: Any) -> bool:
 
     BLOOM does not call registered functions (ALiBi stands inside its own attention), soft-capped attention (Gemma 2)
     and attention sinks (GPT-OSS) are not SDPA, chunked attention (Llama 4) lives in the mask alone, and recurrent
-    layers (Qwen3-Next) run on across the sequences: all these keep padded batches.
+    layers (Qwen3-Next) run on across the sequences: all these keep padded batches. So do encoder-decoders and encoders
+    with a head, but for those that are known to be exact.
     """
-    config = model.config.get_text_config(decoder=True)
-    functional = getattr(model, "_supports_attention_backend", False) and getattr(model, "_supports_sdpa", False)
-    capped = getattr(config, "attn_logit_softcapping", None)
-    if not functional or capped or getattr(config, "is_encoder_decoder", False):
-        return False
-    if set(getattr(config, "layer_types", None) or ()) - {"full_attention", "sliding_attention"}:
+    if not _suited(model):
         return False
     _register()
     try:
         model.set_attn_implementation(NAME)
     except (ValueError, KeyError, NotImplementedError):
         return False
+    if has_encoder(model):
+        restart_positions(model, _row_of_pairs)
     return True
 
 
 def is_flat(model: Any) -> bool:
     """Whether `use_flat_attention` has switched this model."""
+    if has_encoder(model):  # a configuration may be shared with a model that was not switched
+        return bool(model.config._attn_implementation == NAME) and restarts(model)
     return bool(model.config.get_text_config(decoder=True)._attn_implementation == NAME)
+
+
+def first_position(model: Any) -> int:
+    """What `position_ids` begin with: 0, but in RoBERTa's kind the number after the padding token's."""
+    base = model.get_base_model() if hasattr(model, "get_base_model") else model
+    embeddings: Any = getattr(getattr(base, base.base_model_prefix, base), "embeddings", None)
+    return int(embeddings.padding_idx) + 1 if hasattr(embeddings, "create_position_ids_from_input_ids") else 0
+
+
+def _suited(model: Any) -> bool:
+    if has_encoder(model):
+        return model.config.model_type in PAIRS
+    config = model.config.get_text_config(decoder=True)
+    if head_parts(model) and config.model_type not in _HEADED:
+        return False
+    functional = getattr(model, "_supports_attention_backend", False) and getattr(model, "_supports_sdpa", False)
+    if not functional or getattr(config, "attn_logit_softcapping", None):
+        return False
+    return not set(getattr(config, "layer_types", None) or ()) - {"full_attention", "sliding_attention"}
+
+
+def _row_of_pairs(decoder: bool) -> tuple[int, ...]:
+    """The lengths of what the decoder or its encoder reads; empty outside of a flat row of pairs."""
+    return _decoder_lengths if decoder or not _decoder_lengths else _lengths
 
 
 def _register() -> None:
@@ -78,32 +137,72 @@ def _attention(
     scaling: float | None = None,
     is_causal: bool | None = None,
     sliding_window: int | None = None,
+    position_bias: torch.Tensor | None = None,
     **kwargs: Any,
 ) -> tuple[torch.Tensor, None]:
-    """Attention over `(1, head, position, head_dim)`, sequence by sequence; gives `(1, position, head, head_dim)`."""
+    """Attention over `(row, head, position, head_dim)`, sequence by sequence; gives `(row, position, head, head_dim)`.
+
+    A `position_bias` (T5's) is that of the longest sequence: distances are counted from its beginning, so its top left
+    corner is that of a shorter one.
+    """
     import torch
-    from torch.nn.functional import scaled_dot_product_attention
     from transformers.integrations.sdpa_attention import repeat_kv, sdpa_attention_forward
 
     if not _lengths:
         output, _ = sdpa_attention_forward(
-            module, query, key, value, attention_mask, dropout, scaling, is_causal=is_causal, **kwargs
+            module, query, key, value, attention_mask, dropout, scaling, is_causal, position_bias, **kwargs
         )
         return output, None
     causal = getattr(module, "is_causal", True) if is_causal is None else is_causal
     groups = query.shape[1] // key.shape[1]
     if groups > 1:
         key, value = repeat_kv(key, groups), repeat_kv(value, groups)
+    if _crosses(module):
+        position_bias = None  # T5 has none between the two: zeros
     pieces = []
-    split = list(_lengths)
-    for q, k, v in zip(query.split(split, 2), key.split(split, 2), value.split(split, 2), strict=True):
-        length = q.shape[2]
-        window = None
-        if causal and sliding_window and length > sliding_window:
-            window = torch.ones(length, length, dtype=torch.bool, device=q.device).tril().triu(1 - sliding_window)
-        pieces.append(
-            scaled_dot_product_attention(
-                q, k, v, window, dropout_p=dropout, scale=scaling, is_causal=causal and window is None
-            )
-        )
+    for q, k, v in _sequences(module, query, key, value):
+        bias = None if position_bias is None else position_bias[:, :, : q.shape[2], : k.shape[2]]
+        pieces.append(attend(q, k, v, causal=causal, window=sliding_window, bias=bias, dropout=dropout, scale=scaling))
     return torch.cat(pieces, dim=2).transpose(1, 2).contiguous(), None
+
+
+def _sequences(
+    module: Any, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor
+) -> Iterator[tuple[torch.Tensor, torch.Tensor, torch.Tensor]]:
+    """The queries of each sequence, and the keys and values that they may look at."""
+    queries = list(_decoder_lengths if _decoder_lengths and module.is_decoder else _lengths)
+    crosses = _crosses(module)
+    keys = list(_lengths) if crosses else queries
+    if _parents and (crosses or not _decoder_lengths):
+        branches = (_of_branches(states, keys, crosses) for states in (key, value))
+        return zip(query.split(queries, 2), *branches, strict=True)
+    return zip(query.split(queries, 2), _behind_prefix(key, keys), _behind_prefix(value, keys), strict=True)
+
+
+def _behind_prefix(states: torch.Tensor, lengths: list[int]) -> Sequence[torch.Tensor]:
+    """The keys or the values of each sequence: what a cache has put in front of the row is in front of all of them."""
+    import torch
+
+    surplus = states.shape[2] - sum(lengths)
+    if not surplus:
+        return states.split(lengths, 2)
+    prefix, *own = states.split([surplus, *lengths], 2)
+    return [torch.cat([prefix, piece], dim=2) for piece in own]
+
+
+def _of_branches(states: torch.Tensor, lengths: list[int], crosses: bool) -> Sequence[torch.Tensor]:
+    """The keys or the values of each sequence with those that it goes on from; or of what it looks at across."""
+    import torch
+
+    own = states.split(lengths, 2)
+    if crosses:
+        return [own[place] for place in _parents]
+    whole: list[torch.Tensor] = []
+    for piece, parent in zip(own, _parents, strict=True):
+        whole.append(piece if parent < 0 else torch.cat([whole[parent], piece], dim=2))
+    return whole
+
+
+def _crosses(module: Any) -> bool:
+    """Whether this is a decoder's attention to its encoder."""
+    return bool(_decoder_lengths) and module.is_decoder and not module.is_causal

@@ -1,17 +1,23 @@
 """Texts with the labels that a classification head should give them, made into tensors.
 
 Two sorts. A **class** belongs to a whole text: its row of logits is the target's. **Tags** belong to words: the first
-token of a word carries its tag, the others are not scored (Devlin et al. 2018, arXiv 1810.04805, section 5.3). Rows are
-padded on the right, with the token that the model takes for padding: RoBERTa counts its positions by it.
+token of a word carries its tag, the others are not scored (Devlin et al. 2018, arXiv 1810.04805, section 5.3).
+
+Texts stand one after the other in one **flat** row, or in rows of their own, **padded** on the right with the token
+that the model takes for padding: RoBERTa counts its positions by it. Of a flat row only what is scored leaves the
+layers, each token as a row of its own, so that a head that reads the first token of every row reads the right one.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
 from luthier.models.batch import FILL, Batch, padded_rows
+from luthier.models.flat import first_position, flat_row
 
 if TYPE_CHECKING:
     import torch
@@ -38,24 +44,34 @@ class Labelled:
 
 @dataclass(frozen=True)
 class LabelledBatch(Batch):
-    """A batch for a classification head; `scored` is None for classes: every row has a logit for each.
+    """A batch for a classification head.
 
     Attributes:
-        scored: `(n,)` indices into the flattened `(row * position)`: the tokens whose words are tagged.
+        scored: `(n,)` indices into the flattened `(row * position)`: the tokens whose words are tagged. Of classes, the
+            first token of every text in a flat row, and None where texts have rows of their own.
         targets: `(n,)` numbers of labels.
     """
 
-    def to(self, device: torch.device | str) -> LabelledBatch:
-        """The same batch on another device."""
-        assert self.attention_mask is not None
-        return replace(
-            self,
-            input_ids=self.input_ids.to(device, non_blocking=True),
-            attention_mask=self.attention_mask.to(device, non_blocking=True),
-            scored=None if self.scored is None else self.scored.to(device, non_blocking=True),
-            targets=self.targets.to(device, non_blocking=True),
-            owners=self.owners.to(device, non_blocking=True),
-        )
+
+def flat_labelled_batch(texts: Sequence[Labelled]) -> LabelledBatch:
+    """One row of all the texts, one after the other."""
+    import torch
+
+    lengths = tuple(len(text.ids) for text in texts)
+    begins = [0, *accumulate(lengths)]
+    places = [
+        begin + place
+        for begin, text in zip(begins, texts, strict=False)
+        for place in ((0,) if text.positions is None else text.positions)
+    ]
+    return LabelledBatch(
+        input_ids=torch.tensor([[token for text in texts for token in text.ids]]),
+        attention_mask=None,
+        position_ids=torch.tensor([[place for length in lengths for place in range(length)]]),
+        scored=torch.tensor(places, dtype=torch.long),
+        **_labels(texts),
+        lengths=lengths,
+    )
 
 
 def labelled_batch(texts: Sequence[Labelled], pad_id: int) -> LabelledBatch:
@@ -71,40 +87,87 @@ def labelled_batch(texts: Sequence[Labelled], pad_id: int) -> LabelledBatch:
         attention_mask=attention_mask,
         position_ids=None,
         scored=torch.tensor(places, dtype=torch.long) if tagged else None,
-        targets=torch.tensor([target for text in texts for target in text.targets], dtype=torch.long),
-        owners=torch.tensor([row for row, text in enumerate(texts) for _ in text.targets], dtype=torch.long),
+        **_labels(texts),
         lengths=(),
-        example_ids=tuple(text.example_id for text in texts),
-        tokens=sum(len(text.ids) for text in texts),
-        tasks=tuple(text.task for text in texts),
     )
 
 
-def labelled_batches(texts: Sequence[Labelled], *, most_tokens: int, pad_id: int) -> list[LabelledBatch]:
+def _labels(texts: Sequence[Labelled]) -> dict[str, Any]:
+    """What a batch says of its texts, however they are laid out."""
+    import torch
+
+    return {
+        "targets": torch.tensor([target for text in texts for target in text.targets], dtype=torch.long),
+        "owners": torch.tensor([row for row, text in enumerate(texts) for _ in text.targets], dtype=torch.long),
+        "example_ids": tuple(text.example_id for text in texts),
+        "tokens": sum(len(text.ids) for text in texts),
+        "tasks": tuple(text.task for text in texts),
+    }
+
+
+def labelled_batches(
+    texts: Sequence[Labelled], *, flat: bool = False, most_tokens: int, pad_id: int
+) -> list[LabelledBatch]:
     """Texts cut into batches of at most `most_tokens` (padding counted), neighbours in length together.
 
-    A batch also ends where one more row would leave less than `FILL` of it real tokens. A text longer than
+    A padded batch also ends where one more row would leave less than `FILL` of it real tokens. A text longer than
     `most_tokens` still gets a batch of its own.
+
+    Args:
+        texts: with their labels.
+        flat: whether the texts of a batch stand in one row (the model was switched by `use_flat_attention`).
+        most_tokens: of one batch.
+        pad_id: fills padded rows.
     """
     groups: list[list[Labelled]] = []
     for text in sorted(texts, key=lambda text: len(text.ids)):
         group = groups[-1] if groups else []
-        size = (len(group) + 1) * len(text.ids)  # the longest so far, since they come sorted
         real = sum(len(other.ids) for other in group) + len(text.ids)
+        size = real if flat else (len(group) + 1) * len(text.ids)  # the longest so far, since they come sorted
         if group and size <= most_tokens and real >= FILL * size:
             group.append(text)
         else:
             groups.append([text])
-    return [labelled_batch(group, pad_id) for group in groups]
+    return [flat_labelled_batch(group) if flat else labelled_batch(group, pad_id) for group in groups]
 
 
 def head_logits(model: Any, batch: LabelledBatch) -> torch.Tensor:
     """The head's logits of everything that is scored, fp32, `(n, label)`.
 
-    Virtual tokens only lengthen a row on its left, so the last positions are the text's.
+    In padded rows, virtual tokens only lengthen a row on its left, so the last positions are the text's.
     """
+    if batch.lengths:
+        return _flat_logits(model, batch)
     logits: torch.Tensor = model(input_ids=batch.input_ids, attention_mask=batch.attention_mask).logits
     if batch.scored is not None:
         own = logits[:, -batch.input_ids.shape[1] :]
         logits = own.reshape(-1, own.shape[-1])[batch.scored]
     return logits.float()
+
+
+def _flat_logits(model: Any, batch: LabelledBatch) -> torch.Tensor:
+    assert batch.position_ids is not None and batch.scored is not None
+    positions = batch.position_ids + first_position(model)
+    with flat_row(batch.lengths), _only_at(model, batch.scored):
+        logits: torch.Tensor = model(input_ids=batch.input_ids, position_ids=positions).logits
+    return logits.reshape(-1, logits.shape[-1]).float()
+
+
+@contextmanager
+def _only_at(model: Any, places: torch.Tensor) -> Iterator[None]:
+    """Within it, `(row, position, d_model)` leave the layers as `(row * place, 1, d_model)`.
+
+    BERT's pooler and RoBERTa's classifier read the first position of each row, a head of tags reads all: both come out
+    right, as no head looks from one position to another.
+    """
+
+    def select(_: Any, args: Any, output: Any) -> None:
+        hidden = output.last_hidden_state
+        output.last_hidden_state = hidden[:, places].reshape(-1, 1, hidden.shape[-1])
+
+    base = model.get_base_model() if hasattr(model, "get_base_model") else model
+    hook = getattr(base, base.base_model_prefix).encoder.register_forward_hook(select)
+    try:
+        yield
+    finally:
+        hook.remove()

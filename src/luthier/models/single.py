@@ -18,6 +18,9 @@ def singly(batch: Batch) -> Iterator[Batch]:
     Args:
         batch: flat, padded, of pairs or with labels; where `scored` is None, all rows have a label each.
     """
+    if batch.decoder_lengths:
+        yield from _of_flat_pairs(batch)
+        return
     begin = 0
     for number, length in enumerate(batch.lengths):
         yield _of_flat(batch, number, begin, length)
@@ -37,6 +40,22 @@ def _of_flat(batch: Batch, number: int, begin: int, length: int) -> Batch:
         tokens=length,
         **_targets(batch, number, begin),
     )
+
+
+def _of_flat_pairs(batch: Batch) -> Iterator[Batch]:
+    assert batch.decoder_input_ids is not None
+    prompts = batch.input_ids.split(list(batch.lengths), dim=1)
+    answers = batch.decoder_input_ids.split(list(batch.decoder_lengths), dim=1)
+    for number, (prompt, answer) in enumerate(zip(prompts, answers, strict=True)):
+        yield replace(
+            batch,
+            input_ids=prompt,
+            decoder_input_ids=answer,
+            lengths=(prompt.shape[1],),
+            decoder_lengths=(answer.shape[1],),
+            tokens=prompt.shape[1] + answer.shape[1],
+            **_targets(batch, number, 0),
+        )
 
 
 def _of_rows(batch: Batch, row: int) -> Batch:

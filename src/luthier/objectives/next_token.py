@@ -23,5 +23,13 @@ class NextToken(Objective):
 
         return cross_entropy(scored_logits(model, batch), batch.targets, reduction="sum")
 
+    def losses(self, model: Any, batch: Batch, arms: int) -> torch.Tensor:
+        """The loss of each arm, `(arm,)`, where the batch holds the same rows once for every arm, one arm after the
+        other."""
+        from torch.nn.functional import cross_entropy
+
+        each = cross_entropy(scored_logits(model, batch), batch.targets, reduction="none")
+        return each.view(arms, -1).sum(dim=1)
+
     def units(self, batch: Batch) -> int:
         return len(batch.targets)

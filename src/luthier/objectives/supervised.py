@@ -71,8 +71,7 @@ class SupervisedData:
         pad_id: int,
         start_id: int | None = None,
     ):
-        self.train = list(train)
-        self.validation_set = list(validation)
+        self.train, self.validation_set = train, validation
         self.batch_size = batch_size
         self.seed = seed
         self.flat, self.most_tokens, self.pad_id, self.start_id = flat, most_tokens, pad_id, start_id
@@ -86,11 +85,12 @@ class SupervisedData:
     def validation(self) -> list[Batch]:
         return self._batches(self.validation_set)
 
-    def _batches(self, examples: list[Encoded | Labelled]) -> list[Batch]:
+    def _batches(self, examples: Sequence[Encoded | Labelled]) -> list[Batch]:
         labelled = [example for example in examples if isinstance(example, Labelled)]
         encoded = [example for example in examples if isinstance(example, Encoded)]
         if labelled:
-            return [*labelled_batches(labelled, most_tokens=self.most_tokens, pad_id=self.pad_id)]
+            found = labelled_batches(labelled, flat=self.flat, most_tokens=self.most_tokens, pad_id=self.pad_id)
+            return [*found]
         return micro_batches(
             encoded, flat=self.flat, most_tokens=self.most_tokens, pad_id=self.pad_id, start_id=self.start_id
         )
