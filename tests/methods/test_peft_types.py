@@ -155,7 +155,12 @@ def test_prompts_count_their_positions() -> None:
     assert of_type("cpt").added_positions == of_type("cartridge").added_positions == 20
     assert of_type("cpt", cpt_token_ids=[5, 6, 7]).added_positions == 3
     assert of_type("cartridge", num_virtual_tokens=8).added_positions == 8
-    assert not of_type("cpt").flat and not of_type("hra").added_positions
+    assert not of_type("hra").added_positions
+
+
+def test_flat_rows_take_prompts_on_decoders_alone() -> None:
+    assert of_type("cpt").flat_on("decoder") and not of_type("cartridge").flat_on("encoder-decoder")
+    assert of_type("hra").flat_on("encoder") and not of_type("poly").flat_on("decoder")
 
 
 @pytest.mark.parametrize("name", ["shadow", "poly", "cartridge"])

@@ -11,10 +11,11 @@ import torch
 from luthier.methods.soft_prompts.p_tuning_v2 import PTuningV2
 from luthier.methods.soft_prompts.prefix_tuning import PrefixTuning
 from luthier.models.cache import RoomyLayer
-from luthier.models.cached import CachedRows, virtual_tokens
+from luthier.models.cached import CachedRows
 from luthier.models.encoder_decoder import CachedAnswers, start_ids
 from luthier.models.forward import inference
 from luthier.models.sampling import Sampling
+from luthier.models.virtual_tokens import virtual_tokens
 from tests.families import PAD, family_model
 from tests.models.decoders import decoder, token_rows
 from tests.models.encoder_decoders import encoder_decoder

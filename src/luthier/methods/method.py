@@ -44,11 +44,14 @@ class Method(Named):
     belongs_to: ClassVar[MethodClass]
     """Its class in the tables."""
     flat: ClassVar[bool] = True
-    """Whether several sequences may share one flat row; soft prompts, which stand before every row, may not."""
+    """Whether several sequences may share one flat row, on some kind of model at least."""
     mergeable: ClassVar[bool] = False
     """Whether what was trained can be folded into the base's weights."""
     merge_tolerance: ClassVar[float] = 1e-4
     """The most that merging may change a logit, as a share of the largest logit; beyond it a merge is refused."""
+    answers_merged: ClassVar[bool] = False
+    """Whether a study merges it before it answers, where it can: the same answers to rounding, without the adapter's
+    work at every token."""
     switching: ClassVar[Switching] = "request"
     """How several that are loaded onto one base can be switched between."""
     starts_at_base: ClassVar[bool] = True
@@ -68,6 +71,11 @@ class Method(Named):
     def added_positions(self) -> int:
         """How many positions of the context it takes for itself (virtual tokens)."""
         return 0
+
+    def flat_on(self, kind: Kind) -> bool:
+        """Whether several sequences may share one flat row of such a model; as anywhere unless a method says otherwise:
+        soft prompts are put before every sequence of a decoder's row alone."""
+        return self.flat
 
     def refusal(self, kind: Kind, family: str) -> str | None:
         """Why it cannot work on such a model, in one sentence; None where it can.

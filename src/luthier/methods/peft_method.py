@@ -43,6 +43,7 @@ class Peft(OnLinears):
     """Train what the named one of peft's methods trains."""
 
     name: ClassVar[str] = "peft"
+    answers_merged: ClassVar[bool] = False
     variants: ClassVar[tuple[Mapping[str, Any], ...]] = tuple(
         {"type": name, **({"settings": kind.needs} if kind.needs else {})} for name, kind in TYPES.items()
     )
@@ -129,6 +130,9 @@ class Peft(OnLinears):
         given = {key: getattr(self, key) for key in ("type", "targets") if key in self.model_fields_set}
         inner = ", ".join(f"{key}={value}" for key, value in (*given.items(), *self.settings.items()))
         return f"{self.name}({inner})" if inner else self.name
+
+    def flat_on(self, kind: Kind) -> bool:
+        return self.flat and (kind == "decoder" or self.belongs_to != "soft prompt")
 
     def refusal(self, kind: Kind, family: str) -> str | None:
         return self._kind.refusal(kind, family)

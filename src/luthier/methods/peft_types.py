@@ -38,7 +38,7 @@ class PeftType:
         settings: our defaults where peft's do not serve.
         divides: a setting that has to divide the widths of all layers, with its most; it is made to fit.
         within: a setting that may be no more than a matrix has weights, with its most; it is made to fit.
-        flat: whether several sequences may share one row.
+        flat: whether several sequences may share one row; with a prompt before each, in decoders alone.
         starts_at_base: whether it changes nothing before the first step.
         switching: how several that are loaded can be switched between.
         refusals: kind or family -> why it cannot work there.
@@ -80,7 +80,7 @@ def _prompt(moves: str, paper: str, rate: float, **changes: Any) -> PeftType:
     """A type whose virtual tokens stand before what is read."""
     given: dict[str, Any] = {
         "belongs_to": "soft prompt", "place": "none", "settings": {"num_virtual_tokens": VIRTUAL_TOKENS},
-        "flat": False, "starts_at_base": False, "unmerged": {"all": _PROMPT},
+        "starts_at_base": False, "unmerged": {"all": _PROMPT},
     }  # fmt: skip
     return PeftType(moves, paper, rate, **{**given, **changes})
 
@@ -127,7 +127,7 @@ TYPES: Mapping[str, PeftType] = {
     "hra": PeftType("Householder reflections before each linear layer", "Yuan et al. 2024, arXiv 2405.17484", 1e-2),
     "lily": PeftType(
         "low-rank updates whose factors layers share through a router", "Zhong et al. 2024, arXiv 2407.09946", 3e-3,
-        unmerged={"all": _STATIC}, beside="shared factors, once a layer",
+        unmerged={"all": _STATIC}, beside="shared factors, once a layer", flat=False,
     ),
     "ln_tuning": PeftType(
         "the normalisation layers", "Zhao et al. 2023, arXiv 2312.11420", 1e-2, belongs_to="selective", place="norms"

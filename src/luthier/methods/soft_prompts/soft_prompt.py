@@ -1,7 +1,7 @@
 """What all soft prompts share: vectors that are trained, put before what the model reads, the model itself frozen.
 
-peft puts them there. A soft prompt stands before every row, so rows are padded and never flat; it takes attention from
-the first step on, so no model that has one starts as its base.
+peft puts them there, and of a decoder's flat row before every sequence (`models/flat_prompts.py`). A soft prompt takes
+attention from the first step on, so no model that has one starts as its base.
 
 Where a head reads the first position of a row (BERT, RoBERTa), that is the first virtual token, with CLS behind the
 prompt: the head, which is trained too, pools what the prompt has gathered. A prefix that stands in the keys and values
@@ -28,7 +28,6 @@ class SoftPrompt(PeftMethod):
     """Base of the methods that train virtual tokens."""
 
     belongs_to: ClassVar[MethodClass] = "soft prompt"
-    flat: ClassVar[bool] = False
     starts_at_base: ClassVar[bool] = False
     switching: ClassVar[Switching] = "request"
     falls: ClassVar[Mapping[Kind, float]] = {"decoder": 0.03, "encoder-decoder": 0.03}
@@ -42,6 +41,9 @@ class SoftPrompt(PeftMethod):
     @property
     def added_positions(self) -> int:
         return self.virtual_tokens
+
+    def flat_on(self, kind: Kind) -> bool:
+        return kind == "decoder"
 
     def stored(self, model: Any) -> int:
         """How many numbers `save` writes: the prompt that the model reads, and a classifier's head. What a prompt is

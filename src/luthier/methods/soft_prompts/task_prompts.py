@@ -49,13 +49,16 @@ class TaskPrompts(MultitaskPromptEmbedding):
 
     def of_rows(self, batch_size: int, task_ids: Any = None, max_cache_len: int | None = None) -> torch.Tensor:
         """The prompt of each row, `(row, virtual token, d_model)`, by its task (`models/row_tasks.py`); the one that
-        stands for all where that is not known. Called in the place of peft's `get_prompt`."""
+        stands for all where that is not known. Called in the place of peft's `get_prompt`.
+
+        A flat row is one row of several sequences: their prompts stand in it one after the other."""
         by_task = self._by_task()
         told = current_tasks() or ("",) * batch_size
         places = {task: place for place, task in enumerate(self.tasks)}
         rows = torch.tensor([places.get(task, len(by_task)) for task in told], device=by_task.device)
         every = torch.cat([by_task, by_task.mean(dim=0, keepdim=True)])
-        return self.embedding.weight * every[rows]
+        prompts = self.embedding.weight * every[rows]
+        return prompts.reshape(batch_size, -1, prompts.shape[-1])
 
     def tell_apart(self, tasks: Sequence[str]) -> None:
         """Give each of these tasks a u_k and v_k of its own, all beginning as the one that there is."""
