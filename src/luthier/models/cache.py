@@ -53,9 +53,20 @@ class RoomyLayer(DynamicLayer):
         return self._show(end)
 
     def batch_select_indices(self, indices: torch.Tensor) -> None:
-        """Keep these rows alone."""
-        length = self.get_seq_length()
-        self._all_keys, self._all_values = self._all_keys[indices], self._all_values[indices]
+        """Keep these rows alone, in this order; whose place stays the same is not copied.
+
+        Args:
+            indices: `(n,)`. What moves comes from behind the n-th row, or else all rows are copied.
+        """
+        length, count = self.get_seq_length(), len(indices)
+        places = torch.arange(count, device=indices.device)
+        moved = indices != places
+        if bool((moved & (indices < count)).any()):
+            self._all_keys, self._all_values = self._all_keys[indices], self._all_values[indices]
+        else:
+            for states in (self._all_keys, self._all_values):
+                states[places[moved], :, :length] = states[indices[moved], :, :length]
+            self._all_keys, self._all_values = self._all_keys[:count], self._all_values[:count]
         self._show(length)
 
     def _empty(self, states: torch.Tensor) -> torch.Tensor:

@@ -9,9 +9,9 @@ from luthier.core.errors import LuthierError
 from luthier.core.types import ChoicePrediction, Listener, Message, Progress, TextPrediction, ignore
 from luthier.models import generate as generation
 from luthier.models import likelihood
-from luthier.models.cached import virtual_tokens
 from luthier.models.sampling import Sampling
 from luthier.models.tokens import Encoded, Renderer
+from luthier.models.virtual_tokens import virtual_tokens
 
 
 class Request(Protocol):
@@ -30,7 +30,7 @@ class ModelGenerator:
     Args:
         model: a transformers decoder or encoder-decoder, plain or within peft.
         renderer: the tokenizer's side.
-        flat: whether likelihoods are taken in flat rows (the model was switched by `use_flat_attention`).
+        flat: whether prompts and completions are read in flat rows (the model was switched by `use_flat_attention`).
         run: the run's name, for progress.
         listener: told of progress, in the phases `generate` and `likelihoods`.
         most_rows, most_tokens: bounds of a batch; see `generate.py` and `likelihood.py`.
@@ -183,6 +183,7 @@ class ModelGenerator:
             decode=self.renderer.text,
             context=self.renderer.context,
             adapters=adapters,
+            flat=self.flat,
             most_rows=self.most_rows,
             most_tokens=self.most_tokens or generation.MOST_TOKENS,
             on_progress=lambda done, total: self.listener(Progress(self.run, phase, done, total)),

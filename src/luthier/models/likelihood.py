@@ -1,4 +1,4 @@
-"""How probable a model finds given answers."""
+"""How probable a model finds given answers; what several of them have before them is read once, where it can be."""
 
 from __future__ import annotations
 
@@ -7,11 +7,14 @@ from contextlib import nullcontext
 from dataclasses import replace
 from typing import Any
 
-from luthier.models.batch import micro_batches
+from luthier.models.batch import Batch, micro_batches
+from luthier.models.branches import branches
 from luthier.models.encoder_decoder import start_id
+from luthier.models.flat import branching
 from luthier.models.forward import inference, scored_logits
 from luthier.models.row_adapters import answered_by
 from luthier.models.tokens import Encoded
+from luthier.models.virtual_tokens import virtual_tokens
 
 MOST_TOKENS = 8_192
 """Tokens in a batch, padding counted."""
@@ -53,11 +56,12 @@ def likelihoods(
     done = 0
     with inference(model):
         device = next(model.parameters()).device
-        start = start_id(model)
-        one_row = flat and adapters is None
-        for batch in micro_batches(numbered, flat=one_row, most_tokens=most_tokens, pad_id=pad_id, start_id=start):
+        for batch, parents in _batches(model, numbered, flat and adapters is None, pad_id, most_tokens):
             batch = batch.to(device)
-            with answered_by(model, [named[place] for place in batch.example_ids]) if named else nullcontext():
+            with (
+                answered_by(model, [named[place] for place in batch.example_ids]) if named else nullcontext(),
+                branching(parents),
+            ):
                 logits = scored_logits(model, batch)
             losses = cross_entropy(logits, batch.targets, reduction="none")
             sums = torch.zeros(len(batch.example_ids), dtype=torch.float64)
@@ -68,3 +72,17 @@ def likelihoods(
             done += len(batch.example_ids)
             on_progress(done, len(encoded))
     return results
+
+
+def _batches(
+    model: Any, encoded: Sequence[Encoded], flat: bool, pad_id: int, most_tokens: int
+) -> list[tuple[Batch, tuple[int, ...]]]:
+    """Batches, with what their sequences go on from where they share it: in a flat row alone, and behind no virtual
+    tokens, which would stand before every piece."""
+    start = start_id(model)
+    if flat and not virtual_tokens(model):
+        shared = branches(encoded, most_tokens=most_tokens, start_id=start)
+        if shared is not None:
+            return shared
+    batches = micro_batches(encoded, flat=flat, most_tokens=most_tokens, pad_id=pad_id, start_id=start)
+    return [(batch, ()) for batch in batches]
