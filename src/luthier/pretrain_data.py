@@ -41,7 +41,7 @@ def packed_data(spec: PretrainSpec, tokenizer: Any, tokens: Path) -> PackedData:
         short_context=spec.short_context if spec.short_share else spec.architecture.row,
         short_share=spec.short_share,
         step_tokens=step_tokens,
-        micro_tokens=spec.training.micro_batch_tokens,
+        micro_tokens=spec.training.micro_batch_tokens or 4096,
         steps=max(1, round(spec.tokens / step_tokens)),
         seed=spec.seed,
         held_out={name: stored(tokens, name, "held-out") for name in spec.sources},

@@ -43,9 +43,9 @@ def printed(plan: Planned) -> str:
 def test_the_largest_pass_is_the_last_that_fits(tmp_path: Path):
     found = subject(tmp_path, layers=1)
     asked = rows(found, count=4, length=32)
-    machine = Machine("a tiny one", 2_000_000)
-    way = Way(LoRA())
-    (one,) = fits(found, [("LoRA", way)], asked, Supervised(), machine)
+    machine = Machine("a tiny one", 3_000_000)
+    way = Way(Full())
+    (one,) = fits(found, [("full", way)], asked, Supervised(), machine)
 
     def peak(count: int) -> int:
         return trace(found, way, replace(asked, count=count, micro_tokens=10**6), Supervised()).peak_bytes

@@ -98,6 +98,7 @@ def fit(
     log: Path | None = None,
     interrupt_at: int | None = None,
     watch: Any = None,
+    precision: str = "fp32",
     **settings: Any,
 ) -> Fitted:
     """Train the model in place.
@@ -126,6 +127,7 @@ def fit(
         regulariser=regulariser or NoRegulariser(),
         settings=TrainingSettings(**settings),
         learning_rate=learning_rate,
+        precision=precision,
         checkpoints=checkpoints,
         log=log,
         notify=notify,

@@ -1,7 +1,7 @@
 """The store: the only owner of the disk layout.
 
 ```
-<out>/train/<key>/      train.jsonl, weights/, checkpoint/ while unfinished, done.json last
+<out>/train/<key>/      kernels.json train.jsonl, weights/, checkpoint/ while unfinished, done.json last
 <out>/sample/<key>/     predictions.jsonl: text sampled from an untouched base, done.json last
 <out>/predict/<key>/    predictions.jsonl, done.json last
 <out>/runs/<name>/      spec.json given.yaml environment.json scores.jsonl wrong_reference.jsonl retained.jsonl,
@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
@@ -39,6 +39,7 @@ class Step:
         self.checkpoint = folder / "checkpoint"
         self.log = folder / "train.jsonl"
         self._predictions = folder / "predictions.jsonl"
+        self._kernels = folder / "kernels.json"
         self._done = folder / "done.json"
 
     @property
@@ -66,6 +67,14 @@ class Step:
             yield
         finally:
             lock.release()
+
+    def kernels(self, choose: Callable[[], Mapping[str, Any]]) -> Mapping[str, Any]:
+        """By which ways the step is computed: as was chosen when it was begun, or as is chosen now."""
+        if (before := read_object(self._kernels)) is not None:
+            return before
+        chosen = choose()
+        write_json(self._kernels, chosen)
+        return chosen
 
     def finish(self, record: Mapping[str, Any]) -> None:
         """Write the marker, once all that it stands for is on the disk, and drop what only an unfinished step needs."""

@@ -18,9 +18,9 @@ class TrainingSettings(Settings):
     """Optimizer steps, instead of epochs."""
     batch_size: int = Field(default=8, ge=1)
     """Examples per optimizer step (rows of `context` tokens in pretraining)."""
-    micro_batch_tokens: int = Field(default=4096, ge=1)
+    micro_batch_tokens: int | None = Field(default=None, ge=1)
     """The most tokens in one forward pass; a step of more is accumulated over several. It changes memory and speed,
-    not the gradient."""
+    not the gradient. Where it is not given, what was found to be quick on the machine, 1024 to 4096."""
     learning_rate: float | None = Field(default=None, gt=0)
     """The peak rate; where it is not given, the method's own suggestion for the model's size."""
     optimizer: Literal["adamw", "muon"] = "adamw"
@@ -46,7 +46,8 @@ class TrainingSettings(Settings):
     """Stop after this many validations without a better loss, and keep the best weights; 0 trains to the end and keeps
     the last."""
     precision: Literal["auto", "fp32", "bf16"] = "auto"
-    """`bf16` computes under autocast over fp32 weights; `auto` takes it where the device is fast at it."""
+    """`bf16` keeps frozen weights in it and computes under autocast, what is trained in fp32; `auto` takes it where the
+    device is fast at it."""
     compile: bool = False
     """Whether the model goes through torch.compile: worth its start-up in long trainings on a GPU."""
     checkpoint_minutes: float = Field(default=5.0, gt=0)

@@ -7,13 +7,15 @@ there, so the head is unwrapped first.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from luthier.methods.method import DEFAULT, PeftMethod
 
 
 class OnLinears(PeftMethod):
     """A method that peft has for `Linear`, and not, or not in all respects, for `Conv1D`."""
+
+    answers_merged: ClassVar[bool] = True
 
     def attach(self, model: Any, tokenizer: Any) -> Any:
         from luthier.models.upright import stand_up

@@ -7,8 +7,11 @@ from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any
 
 from luthier.models.batch import Batch
-from luthier.models.flat import flat_row, is_flat
+from luthier.models.flat import first_position, flat_row, is_flat
+from luthier.models.flat_prompts import prompt_before_each
 from luthier.models.labelled import LabelledBatch, head_logits
+from luthier.models.last_layer import last_layer_only_at
+from luthier.models.lower_layers import from_lowest_trained
 from luthier.models.row_tasks import rows_of_tasks
 
 if TYPE_CHECKING:
@@ -23,10 +26,18 @@ def scored_logits(model: Any, batch: Batch) -> torch.Tensor:
         RuntimeError: a flat batch for a model that would attend across its sequences: one that was not switched by
             `use_flat_attention`, or one with gradient checkpointing, whose second forward pass runs after this one.
     """
+    if batch.lengths:
+        _refuse_leaks(model)
+    with from_lowest_trained(model, batch, _logits):
+        return _logits(model, batch)
+
+
+def _logits(model: Any, batch: Batch) -> torch.Tensor:
     with rows_of_tasks(batch.tasks):
         if isinstance(batch, LabelledBatch):
             return head_logits(model, batch)
-        return _output_logits(model, batch)
+        with prompt_before_each(model, batch) as row:
+            return _output_logits(model, row)
 
 
 def _output_logits(model: Any, batch: Batch) -> torch.Tensor:
@@ -34,15 +45,13 @@ def _output_logits(model: Any, batch: Batch) -> torch.Tensor:
     if batch.attention_mask is not None:
         inputs["attention_mask"] = batch.attention_mask
     if batch.position_ids is not None:
-        inputs["position_ids"] = batch.position_ids
-    width = batch.input_ids.shape[1]
+        inputs["position_ids"] = batch.position_ids + first_position(model)
+    width = sum(batch.lengths) or batch.input_ids.shape[1]  # of a flat row with virtual tokens, if it has some
     if batch.decoder_input_ids is not None:
         inputs["decoder_input_ids"] = batch.decoder_input_ids
         inputs["decoder_attention_mask"] = batch.decoder_attention_mask
         width = batch.decoder_input_ids.shape[1]
-    if batch.lengths:
-        _refuse_leaks(model)
-    with flat_row(batch.lengths) if batch.lengths else nullcontext():
+    with flat_row(batch.lengths, batch.decoder_lengths) if batch.lengths else nullcontext():
         if batch.scored is None:
             logits: torch.Tensor = model(**inputs).logits
             return logits.reshape(-1, logits.shape[-1]).float()
@@ -65,7 +74,8 @@ def logits_only_at(model: Any, positions: torch.Tensor, width: int) -> Iterator[
 
     hook = model.get_output_embeddings().register_forward_pre_hook(select)
     try:
-        yield
+        with last_layer_only_at(model, positions, width):
+            yield
     finally:
         hook.remove()
 

@@ -99,7 +99,7 @@ def trace(subject: Subject, way: Way, rows: Rows, objective: Objective) -> Trace
         two, three = (trace(subject.of_depth(depth), way, rows, objective) for depth in (2, 3))
         return _deeper(two, three, subject.layers - 2)
     model, flat = build(subject, way)
-    batches = rows.batches(subject, flat=flat and way.method.flat and not way.checkpointing)
+    batches = rows.batches(subject, flat=flat and way.method.flat_on(subject.kind) and not way.checkpointing)
     logging.getLogger("torch._subclasses.fake_tensor").setLevel(logging.CRITICAL)  # what it logs is raised too
     ledger = Ledger(vocabulary=subject.text_config.vocab_size, fake=True)
     fake = FakeTensorMode(allow_non_fake_inputs=True)

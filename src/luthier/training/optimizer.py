@@ -47,7 +47,7 @@ def build_optimizers(
         if part
     ]
     if decayed:
-        optimizers.append(torch.optim.AdamW(decayed, lr=decayed[0]["lr"], betas=settings.betas))
+        optimizers.append(torch.optim.AdamW(decayed, lr=decayed[0]["lr"], betas=settings.betas, fused=True))
     for optimizer in optimizers:
         for group in optimizer.param_groups:
             group["peak"] = group["lr"]

@@ -36,6 +36,7 @@ class LowRank(PeftMethod):
 
     belongs_to: ClassVar[MethodClass] = "reparameterised"
     mergeable: ClassVar[bool] = True
+    answers_merged: ClassVar[bool] = True
 
     rank: int = Field(default=8, ge=1)
     """r, the rank of each update (peft's default)."""
@@ -134,10 +135,17 @@ class LoRA(LowRank):
 
     def attach(self, model: Any, tokenizer: Any) -> Any:
         """As peft does; PiSSA's start is kept beside the weights, since what is saved is the way from there."""
-        attached = super().attach(model, tokenizer)
+        from luthier.methods.reparameterised.fused_lora import fuse
+
+        attached = fuse(super().attach(model, tokenizer))
         if self.initialise == "pissa":
             setattr(attached, _START, {name: weight.detach().clone() for name, weight in _factors(attached).items()})
         return attached
+
+    def load(self, model: Any, folder: Path, name: str = DEFAULT) -> Any:
+        from luthier.methods.reparameterised.fused_lora import fuse
+
+        return fuse(super().load(model, folder, name))
 
     def save(self, model: Any, folder: Path) -> None:
         """As peft does; after PiSSA the plain LoRA of twice the rank: [A; A_0] and [B, -B_0].

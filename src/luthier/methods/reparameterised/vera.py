@@ -27,6 +27,7 @@ class VeRA(PeftMethod):
     name: ClassVar[str] = "vera"
     belongs_to: ClassVar[MethodClass] = "reparameterised"
     mergeable: ClassVar[bool] = True
+    answers_merged: ClassVar[bool] = True
     moves: ClassVar[str] = "two vectors that scale a random update of each linear layer"
     paper: ClassVar[str] = "Kopiczko et al. 2023, arXiv 2310.11454"
 
