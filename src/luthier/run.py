@@ -25,6 +25,7 @@ from luthier.core.types import Example, Listener, Prediction, Progress, Result, 
 from luthier.deploy.trained import Origin
 from luthier.evaluate import means_by_member, score, score_against_others
 from luthier.methods.method import trainable
+from luthier.models.kernels import Kernels
 from luthier.objectives.objective import TrainingData
 from luthier.outcome import failed, finished, learning_warnings, training_flops
 from luthier.retention import retained_rows
@@ -143,6 +144,7 @@ def train_what_is_missing(spec: RunSpec, task: Task, bench: Workbench, store: St
             if step.done:
                 continue
             bench.prepare(position)
+            bench.compute_by(Kernels(**step.kernels(lambda: bench.quickest().record())))
             named = partial(task_named, spec, task)
             data = bench.training_data(stage, named(spec.trained_on(stage)))
             kept = [(bench.asked_by(position, name), named(name)) for name in spec.retained_by(position)]
@@ -172,14 +174,21 @@ def _train(
         log=step.log,
         notify=bench.notify,
     )
+    keep_training(spec, stage, trained, bench, step)
+
+
+def keep_training(
+    spec: RunSpec, stage: Stage, trained: Trained, bench: Workbench, step: Step, **noted: float | str
+) -> None:
+    """Keep a stage's weights, and what is known of how its training went; what is `noted` stands beside it."""
     size = sum(weights.numel() * weights.element_size() for weights in trainable(bench.adapted))
     with replacing(step.weights, f"{size:,} bytes of weights") as beside:
         stage.method.save(bench.adapted, beside)
         _whose(spec, stage, bench, step).write(beside)
-    optimizer = {"learning_rate": rate, "optimizer": stage.training.optimizer}
+    optimizer = {"learning_rate": stage.training.learning_rate, "optimizer": stage.training.optimizer}
     if stage.training.optimizer == "muon":
         optimizer["muon_learning_rate"] = stage.training.muon_learning_rate
-    step.finish({**optimizer, **_training_record(spec, trained, bench, step)})
+    step.finish({**optimizer, **_training_record(spec, trained, bench, step), **noted})
 
 
 def _whose(spec: RunSpec, stage: Stage, bench: Workbench, step: Step) -> Origin:
@@ -232,5 +241,6 @@ def _training_record(spec: RunSpec, trained: Trained, bench: Workbench, step: St
         "flat": bench.flat,
         "device": bench.device,
         "threads": bench.threads(),
+        "kernels": bench.kernels.record(),
         "warnings": learning_warnings(step),
     }

@@ -11,16 +11,22 @@ from typing import Any
 
 from luthier.core.environment import peak_memory_bytes, reset_peak_memory
 from luthier.core.errors import LuthierError
+from luthier.core.settings import digest
 from luthier.core.store import Store
 from luthier.core.types import Example, Listener, Message, Progress, Split
 from luthier.models.classifier import ModelClassifier
 from luthier.models.encoder_decoder import start_id
 from luthier.models.encoder_tokens import EncoderRenderer
+from luthier.models.families import family_of
 from luthier.models.flat import use_flat_attention
 from luthier.models.generator import ModelGenerator
-from luthier.models.head import Head, train_head
+from luthier.models.head import Head, head_weights, train_head
+from luthier.models.kernels import Kernels, kernels_for
 from luthier.models.labelled import Labelled
 from luthier.models.load import ModelFiles, find_model, load_model, load_tokenizer
+from luthier.models.narrow import narrow
+from luthier.models.on_demand import OnDemand, kept
+from luthier.models.shells import shell_of
 from luthier.models.tokens import Encoded, Renderer
 from luthier.objectives.objective import TrainingData
 from luthier.prompting.prompting import Program, Prompting
@@ -43,13 +49,15 @@ class Workbench:
     Attributes:
         adapted: the model with the current stage's method attached (or loaded).
         device: where it computes.
+        kernels: by which ways it computes.
     """
 
     def __init__(self, spec: RunSpec, store: Store, device: str, listener: Listener, labels: tuple[str, ...] = ()):
         self.spec, self.store, self.device, self.listener = spec, store, device, listener
         self.head = Head("class" if "class" in spec.kinds else "tags", labels) if spec.model.kind == "encoder" else None
         self.adapted: Any = None
-        self._stages = -1
+        self.kernels = Kernels()
+        self._stages, self._merged = -1, False
         reset_peak_memory()
 
     def prepare(self, stages: int) -> None:
@@ -66,6 +74,7 @@ class Workbench:
         self.listener(Progress(self.spec.folder, "load"))
         torch.manual_seed(self.spec.seed)
         model = self._base()
+        of_base = _frozen_by_most(model)
         for position, (stage, key) in enumerate(zip(trained[:stages], keys, strict=False)):
             weights = self.store.step("train", key).weights
             model = stage.method.load(model, weights)
@@ -75,7 +84,34 @@ class Workbench:
             # Seeded anew: what a method draws must not depend on what was loaded before it.
             torch.manual_seed(self.spec.seed)
             model = train_head(trained[stages].method.attach(model, self.tokenizer))
-        self.adapted, self._stages = model.to(self.device), stages
+        if self._base_in_bf16:
+            narrow(of_base)
+        self.adapted, self._stages, self._merged = model.to(self.device), stages, False
+
+    def share(self, others: Sequence[Workbench]) -> Any:
+        """Load the model once for this run and others like it, whose first trained stages stand beside the base.
+
+        Their `adapted` becomes a shell of it (`models/shells.py`), with that stage's method attached as `prepare`
+        attaches it; gives the model itself, still on the CPU.
+        """
+        import torch
+
+        silence_libraries()
+        self.listener(Progress(self.spec.folder, "load"))
+        base = self._base()
+        for bench in (self, *others):
+            torch.manual_seed(bench.spec.seed)
+            attached = bench.spec.arm.trained[0].method.attach(shell_of(base), self.tokenizer)
+            bench.adapted, bench._stages, bench._flat_attention = train_head(attached), 0, self._flat_attention
+        if self._base_in_bf16:
+            narrow(base.parameters())
+        return base
+
+    @property
+    def _base_in_bf16(self) -> bool:
+        """Whether the base's matrices stay as they are for good: one trained stage at most, beside them."""
+        beside = [stage.method.belongs_to not in ("full", "selective") for stage in self.spec.arm.trained]
+        return self.spec.precision == "bf16" and len(beside) <= 1 and all(beside)
 
     @cached_property
     def files(self) -> ModelFiles:
@@ -112,22 +148,37 @@ class Workbench:
     @property
     def flat(self) -> bool:
         """Whether sequences may share a row: the architecture and the current method must both allow it."""
-        return self._flat_attention and all(stage.method.flat for stage in self.spec.arm.trained[: self._stages + 1])
+        methods = [stage.method for stage in self.spec.arm.trained[: self._stages + 1]]
+        return self._flat_attention and all(method.flat_on(self.spec.model.kind) for method in methods)
 
     def answerer(self) -> ModelGenerator | ModelClassifier:
         """The finished model as prompting programs see it, whichever its kind."""
         if self.head is None:
             return self.generator()
-        self.prepare(len(self.spec.arm.trained))
+        self._make_ready()
         return ModelClassifier(
-            self.adapted, self.encoder_renderer, self.head, run=self.spec.folder, listener=self.listener
+            self.adapted,
+            self.encoder_renderer,
+            self.head,
+            flat=self.flat,
+            run=self.spec.folder,
+            listener=self.listener,
         )
 
     def generator(self, listener: Listener | None = None) -> ModelGenerator:
         """The finished model as prompting programs see it; `listener` hears its progress in place of the run's own."""
-        self.prepare(len(self.spec.arm.trained))
+        self._make_ready()
         heard = listener or self.listener
         return ModelGenerator(self.adapted, self.renderer, flat=self.flat, run=self.spec.folder, listener=heard)
+
+    def compute_by(self, kernels: Kernels) -> None:
+        """Compute in these ways from now on."""
+        self.kernels = kernels
+        kernels.use()
+
+    def quickest(self) -> Kernels:
+        """The ways that are quickest for the model that was prepared."""
+        return kernels_for(self.adapted, self.device)
 
     def training_data(self, stage: Stage, task: Task) -> TrainingData:
         """The stage's examples, rendered by its prompting, encoded, and batched as its objective wants them."""
@@ -145,11 +196,24 @@ class Workbench:
         return before[-1].prompting if before else ZeroShot()
 
     def _encoded(self, stage: Stage, prompting: Prompting, task: Task, split: Split) -> Sequence[Encoded | Labelled]:
-        program = prompting.program(task.splits["train"], self.spec.seed)
-        added = stage.method.added_positions
-        if self.head is not None:
-            return label(program, self.encoder_renderer, task.splits[split], added)
-        return encode(program, self.renderer, task.splits[split], added)
+        added, seed = stage.method.added_positions, self.spec.seed
+        key = digest(
+            {
+                "task": [task.name, task.digests["train"], task.digests[split], split],
+                "prompting": [prompting.fingerprint(), seed if prompting.seeded else None],
+                "model": [self.spec.model.identity, self.spec.model.context, self.spec.model.kind],
+                "head": [self.head.kind, *self.head.labels] if self.head else None,
+                "added": added,
+            }
+        )
+
+        def rows() -> OnDemand[Encoded | Labelled]:
+            program = prompting.program(task.splits["train"], seed)
+            if self.head is not None:
+                return label(program, self.encoder_renderer, task.splits[split], added)
+            return encode(program, self.renderer, task.splits[split], added)
+
+        return kept(key, rows)
 
     def _batched(
         self,
@@ -164,7 +228,7 @@ class Workbench:
             batch_size=batch_size,
             seed=self.spec.seed,
             flat=self.flat,
-            most_tokens=stage.training.micro_batch_tokens,
+            most_tokens=stage.training.micro_batch_tokens or self.kernels.tokens,
             pad_id=(self.encoder_renderer if self.head else self.renderer).pad_id,
             start_id=start_id(self.adapted),
         )
@@ -195,14 +259,38 @@ class Workbench:
 
         return torch.autocast(self.device.partition(":")[0], dtype=torch.bfloat16)
 
+    def _make_ready(self) -> None:
+        """Every stage on the model, the last one merged where it answers the same so, and sooner.
+
+        In float32 alone: a narrower base would round the update away.
+        """
+        trained = self.spec.arm.trained
+        self.prepare(len(trained))
+        self.compute_by(self.quickest())
+        if self._merged or not trained or self.spec.precision != "fp32":
+            return
+        method = trained[-1].method
+        family = family_of(self.adapted.config.get_text_config(decoder=True).model_type)
+        if method.answers_merged and method.merge_refusal(self.spec.model.kind, family) is None:
+            self.adapted, self._merged = method.merge(self.adapted), True
+
     def _base(self) -> Any:
         if self.spec.model.random:
             import torch
 
             torch.manual_seed(self.spec.seed)
+        from luthier.models.quick_norms import quicken_norms
+
         model = load_model(self.files, random_init=self.spec.model.random, head=self.head)
-        self._flat_attention = self.head is None and use_flat_attention(model)
+        self._flat_attention = use_flat_attention(model)
+        quicken_norms(model)
         return model
+
+
+def _frozen_by_most(model: Any) -> list[Any]:
+    """The parameters of a base that no method beside it trains: all but a head's."""
+    head = head_weights(model)
+    return [weights for name, weights in model.named_parameters() if name not in head]
 
 
 def silence_libraries() -> None:
@@ -214,7 +302,7 @@ def silence_libraries() -> None:
         warnings.filterwarnings("ignore", category=category, module=r"(transformers|peft|lightning)\b")
 
 
-def encode(program: Program, renderer: Renderer, examples: Sequence[Example], added: int = 0) -> list[Encoded]:
+def encode(program: Program, renderer: Renderer, examples: Sequence[Example], added: int = 0) -> OnDemand[Any]:
     """Examples as token sequences, each asked as the program asks it and answered by its first reference.
 
     They are named by where they stand (file and line), which is what a user can look at when a batch goes wrong.
@@ -222,32 +310,46 @@ def encode(program: Program, renderer: Renderer, examples: Sequence[Example], ad
     Args:
         program, renderer, examples: what asks, what renders, what is asked.
         added: positions of the context that the method takes for itself.
-    """
-    encoded = []
-    for example in examples:
 
-        def fits(conversation: tuple[Message, ...], example: Example = example) -> bool:
+    Raises:
+        LuthierError: when a row is asked for that is longer than the context.
+    """
+
+    def row(place: int) -> Encoded:
+        example = examples[place]
+
+        def fits(conversation: tuple[Message, ...]) -> bool:
             return renderer.fits(conversation, answers=[example.reference], added=added)
 
         name = example.where or example.id
-        row = renderer.encode(name, program.conversation(example, fits), example.reference)
-        encoded.append(replace(row, task=example.task))
-    return encoded
+        encoded = renderer.encode(name, program.conversation(example, fits), example.reference)
+        taken = renderer.positions(encoded.prompt_length + added, len(encoded.ids) - encoded.prompt_length)
+        if renderer.context is not None and taken > renderer.context:
+            raise LuthierError(
+                f"the row takes {taken} tokens, and the model's context is {renderer.context}",
+                where=name,
+                mend="shorten it, take a model with a longer context, or leave it out with limit or another file",
+            )
+        return replace(encoded, task=example.task)
+
+    return OnDemand(row, len(examples))
 
 
-def label(program: Program, renderer: EncoderRenderer, examples: Sequence[Example], added: int = 0) -> list[Labelled]:
+def label(program: Program, renderer: EncoderRenderer, examples: Sequence[Example], added: int = 0) -> OnDemand[Any]:
     """Examples as texts with their class, or as words with their tags, named as `encode` names them.
 
     Args:
         program, renderer, examples, added: as for `encode`.
     """
-    labelled = []
-    for example in examples:
+
+    def row(place: int) -> Labelled:
+        example = examples[place]
         name = example.where or example.id
         if example.tags:
-            row = renderer.tagged(name, example.words, example.tags)
+            labelled = renderer.tagged(name, example.words, example.tags)
         else:
             asked = program.conversation(example, lambda messages: renderer.fits(messages, added=added))
-            row = renderer.classified(name, asked, example.reference)
-        labelled.append(replace(row, task=example.task))
-    return labelled
+            labelled = renderer.classified(name, asked, example.reference)
+        return replace(labelled, task=example.task)
+
+    return OnDemand(row, len(examples))

@@ -12,7 +12,6 @@ checkpoint is saved then.
 
 from __future__ import annotations
 
-import json
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -21,16 +20,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from luthier.core import interruption
-from luthier.core.durable import cannot_write, sync_file
 from luthier.core.errors import LuthierError
-from luthier.core.store import write_text
 from luthier.core.training_settings import TrainingSettings
 from luthier.methods.method import Method, trainable
+from luthier.models.lower_layers import forget_lower_layers, keep_lower_layers
 from luthier.objectives.objective import Objective, TrainingData
 from luthier.regularisers.regulariser import Regulariser, Restraint
 from luthier.training import parallel
 from luthier.training.checkpoint import load_checkpoint, save_checkpoint
 from luthier.training.optimizer import build_optimizers, rate_factor, set_rate
+from luthier.training.step_log import StepLog
 
 if TYPE_CHECKING:
     import torch
@@ -100,23 +99,23 @@ def train(
             cannot be written (exit code 1).
         Interrupted: SIGTERM or Ctrl-C has come; what is needed to go on is saved.
     """
-    # Rounded first: 0.7 of 10 steps is 7.000000000000001 to a computer, and means 7.
-    steps = settings.steps or max(1, math.ceil(round(settings.epochs * data.steps_per_epoch, 6)))
+    steps = steps_of(data, settings)
     model.to(device).eval()
     method.survey(model, data, objective)
     optimizers = build_optimizers(method.parameter_groups(model, learning_rate), model, settings, device)
     objective.prepare(model, data)
-    fabric, forward = _on_device(model, optimizers, device, precision, settings.compile)
+    fabric, forward = on_device(model, device, precision, settings.compile)
     method.prepare(model, steps)
     restraint = regulariser.begin(model.eval(), method=method, objective=objective, retained=retained)
     mover = _Mover(fabric, forward, model, optimizers, method, objective, restraint, settings.clip)
-    state: dict[str, Any] = {
-        "step": 0, "tokens": 0, "seconds": 0.0, "best": None, "best_step": 0, "bad": 0, "losses": []
-    }  # fmt: skip
+    state = fresh_state()
     if checkpoints is not None:
         state = load_checkpoint(checkpoints, model, optimizers, method=method) or state
-    lines = _Log(log if parallel.first() else None, state["step"])
-    validate_at = {round(steps * (turn + 1) / settings.validations) for turn in range(settings.validations)}
+    lines = StepLog(log if parallel.first() else None, state["step"])
+    validate_at = validated_after(steps, settings)
+    if steps > data.steps_per_epoch and not settings.compile:  # compiled passes have their layers inside
+        first = sum(batch.tokens for batch in data.step(0, 0))
+        keep_lower_layers(forward, model, tokens=first * data.steps_per_epoch)
     begun, earlier, saved = time.perf_counter(), state["seconds"], time.perf_counter()
     model.train()
     while state["step"] < steps and not _out_of_patience(state, settings):
@@ -136,7 +135,7 @@ def train(
             value = mean_loss(fabric, forward, model, held_out, objective)
             lines.add(step=step + 1, validation_loss=value)
             notify("validate", step + 1, steps, {"validation_loss": value})
-            _keep_best(state, value, model, optimizers, method, settings, checkpoints)
+            keep_best(state, value, model, optimizers, method, settings, checkpoints)
         # All processes stop after the same step, whichever of them has heard the signal.
         asked = parallel.total(float(interruption.asked())) > 0
         due = time.perf_counter() - saved > 60 * settings.checkpoint_minutes
@@ -146,6 +145,7 @@ def train(
             saved = time.perf_counter()
         if asked:
             raise interruption.stop() if parallel.first() else SystemExit(1)
+    forget_lower_layers(forward)
     kept, validation_loss = state["step"], state.get("last")
     if settings.patience and checkpoints is not None and state["best"] is not None:
         best = load_checkpoint(checkpoints, model, optimizers, method=method, name="best")
@@ -162,6 +162,22 @@ def train(
     )
 
 
+def steps_of(data: TrainingData, settings: TrainingSettings) -> int:
+    """How many optimizer steps the budget comes to."""
+    # Rounded first: 0.7 of 10 steps is 7.000000000000001 to a computer, and means 7.
+    return settings.steps or max(1, math.ceil(round(settings.epochs * data.steps_per_epoch, 6)))
+
+
+def validated_after(steps: int, settings: TrainingSettings) -> set[int]:
+    """The steps that a validation follows."""
+    return {round(steps * (turn + 1) / settings.validations) for turn in range(settings.validations)}
+
+
+def fresh_state() -> dict[str, Any]:
+    """What a checkpoint says of a training beside tensors, before the first step."""
+    return {"step": 0, "tokens": 0, "seconds": 0.0, "best": None, "best_step": 0, "bad": 0, "losses": []}
+
+
 def mean_loss(fabric: Any, forward: Any, model: Any, batches: list[Batch], objective: Objective) -> float:
     """The loss per unit over batches, without gradients."""
     import torch
@@ -173,9 +189,7 @@ def mean_loss(fabric: Any, forward: Any, model: Any, batches: list[Batch], objec
     return parallel.total(sum(losses)) / sum(objective.units(batch) for batch in batches)
 
 
-def _on_device(
-    model: Any, optimizers: list[torch.optim.Optimizer], device: str, precision: str, compiled: bool
-) -> tuple[Any, Any]:
+def on_device(model: Any, device: str, precision: str, compiled: bool) -> tuple[Any, Any]:
     """Lightning Fabric around the model: device, autocast, and later sharding."""
     import torch
     from lightning.fabric import Fabric
@@ -248,7 +262,7 @@ def _out_of_patience(state: dict[str, Any], settings: TrainingSettings) -> bool:
     return bool(settings.patience) and state["bad"] >= settings.patience
 
 
-def _keep_best(
+def keep_best(
     state: dict[str, Any],
     value: float,
     model: Any,
@@ -257,6 +271,7 @@ def _keep_best(
     settings: TrainingSettings,
     checkpoints: Path | None,
 ) -> None:
+    """Note a validation's loss; the weights too, where they are the best so far and early stopping may want them."""
     state["last"] = value
     if not math.isfinite(value) or (state["best"] is not None and value >= state["best"]):
         state["bad"] += 1
@@ -264,36 +279,3 @@ def _keep_best(
     state.update(best=value, best_step=state["step"], bad=0)
     if settings.patience and checkpoints is not None and parallel.first():
         save_checkpoint(checkpoints, model, optimizers, state, method=method, name="best")
-
-
-class _Log:
-    """`train.jsonl`, without the lines that a resumed training is about to write again."""
-
-    def __init__(self, path: Path | None, step: int):
-        self.path = path
-        if path is None:
-            return
-        kept = []
-        if path.exists():
-            for line in path.read_text(encoding="utf-8").splitlines():
-                try:
-                    if json.loads(line)["step"] <= step:
-                        kept.append(line)
-                except (json.JSONDecodeError, KeyError):
-                    break
-        write_text(path, "".join(line + "\n" for line in kept))  # whole or not at all: a kill may come here too
-
-    def add(self, **values: float) -> None:
-        if self.path is None:
-            return
-        line = json.dumps(values) + "\n"
-        try:
-            with open(self.path, "a", encoding="utf-8") as file:
-                file.write(line)
-        except OSError as error:
-            raise cannot_write(f"{len(line)} bytes", self.path, error) from None
-
-    def flush(self) -> None:
-        """To the disk: what a checkpoint takes for written must outlive a crash with it."""
-        if self.path is not None:
-            sync_file(self.path)
