@@ -54,3 +54,21 @@ def test_longer_answers_and_more_rows_take_longer(make_study: MakeStudy):
 
 def test_the_speed_of_this_machine_is_measured():
     assert 1e8 < matrix_speed() < 1e15
+
+
+def test_the_longest_runs_come_first(make_study: MakeStudy):
+    arms = ["lead", "zero_shot", *({"name": f"s{steps}", "method": "lora", "steps": steps} for steps in (4, 32, 8, 64))]
+    planned = make_study(arms=arms, task={"metrics": ["nll"], "primary": "nll"}).plan(device="cpu", check_lengths=False)
+    ordered = estimate.longest_first(planned.runs, planned)
+    assert [run.arm.name for run in ordered] == ["s64", "s32", "s8", "s4", "zero_shot", "lead"]
+
+
+def test_what_a_run_before_trains_makes_a_run_no_longer(make_study: MakeStudy):
+    arms = [
+        {"name": "short", "method": "lora", "steps": 6},
+        {"name": "long", "method": "lora", "steps": 9},
+        {"name": "again", "method": "lora", "steps": 9},
+    ]
+    planned = make_study(arms=arms).plan(device="cpu", check_lengths=False)
+    ordered = estimate.longest_first(planned.runs, planned)
+    assert [run.arm.name for run in ordered] == ["long", "short", "again"]

@@ -126,13 +126,32 @@ def test_leaving_out_every_row_of_a_split_is_refused(make_study: MakeStudy):
         planned(make_study(arms=arms), check_lengths=True, skip_bad_rows=True)
 
 
+def test_short_rows_are_measured_without_a_tokenizer(
+    make_study: MakeStudy, decoder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    def asked(*_: Any) -> None:
+        raise AssertionError("the tokenizer was asked for")
+
+    monkeypatch.setattr("luthier.models.load.load_tokenizer", asked)
+    short = {"prompt": "{{ summary }}"}
+    planned(make_study(task=short), check_lengths=True)
+    with pytest.raises(AssertionError):  # of 256 tokens
+        planned(make_study(task={"prompt": "{{ dialogue }} {{ dialogue }} {{ dialogue }}"}), check_lengths=True)
+    with pytest.raises(AssertionError):
+        planned(make_study(task=short, arms=[{"prompt_tuning": {"virtual_tokens": 200}}]), check_lengths=True)
+    doubtful = Path(shutil.copytree(decoder, tmp_path / "doubtful"))
+    (doubtful / "chat_template.jinja").write_text("{{ messages }}")
+    with pytest.raises(AssertionError):
+        planned(make_study(task=short, models=[str(doubtful)]), check_lengths=True)
+
+
 def test_lengths_are_not_looked_at_again_once_all_is_finished(make_study: MakeStudy, monkeypatch: pytest.MonkeyPatch):
     study = make_study()
 
-    def looked(*_: Any) -> None:
+    def looked(*_: Any, **__: Any) -> None:
         raise AssertionError("the lengths were looked at")
 
-    monkeypatch.setattr(plan_module, "_too_long", looked)
+    monkeypatch.setattr(plan_module, "check_lengths_of", looked)
     plan_module.plan(study.spec, finished=lambda run: True)
     with pytest.raises(AssertionError):
         plan_module.plan(study.spec, finished=lambda run: run.arm.name == "lora")

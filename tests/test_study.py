@@ -66,7 +66,7 @@ def test_finished_runs_are_not_run_again(make_study: MakeStudy, out: Path, monke
     with monkeypatch.context() as patch:
         patch.setattr("luthier.study.run", never)
         patch.setattr("luthier.workers._start", never)
-        patch.setattr("luthier.plan._too_long", never)
+        patch.setattr("luthier.plan.check_lengths_of", never)
         study = make_study().run(out, device="cpu", workers=2, listener=heard.append)
     study.report()
     assert undated(out) == results

@@ -70,6 +70,14 @@ def test_side_by_side_as_one_after_the_other_and_one_worker_killed(
     assert scores(Store(tmp_path / "out")) == scores(Store(tmp_path / "alone"))
 
 
+def test_a_worker_has_what_quantising_takes(make_study: MakeStudy, tmp_path: Path):
+    """Which is kept from the process that workers are forked from: most have no use for it."""
+    runs = make_study(arms=["qlora"]).plan(device="cpu", check_lengths=False).runs
+    (result,) = done(runs, Store(tmp_path / "out"), workers=1, threads=1, device="cpu", given="", listener=ignore)
+    assert result.error is None
+    assert result.scores == run(runs[0], Store(tmp_path / "alone")).scores
+
+
 def test_a_worker_killed_once_is_forgiven(make_study: MakeStudy, tmp_path: Path):
     """Its run is taken up again by another worker: a moment's lack of memory does not cost a night."""
     arms = [{"name": "victim", "method": "full", "steps": 30, "checkpoint_minutes": 1e-9}]

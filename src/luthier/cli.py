@@ -50,6 +50,10 @@ def study(
     as_json: AsJson = False,
 ) -> None:
     """Run every arm of a study that has not run yet, and write the report."""
+    if not dry_run and workers != 1 and not (out or Path("runs") / file.stem).exists():
+        from luthier.core.children import get_ready
+
+        get_ready(device)  # before all else: what workers import takes longer than the plan
     from luthier.study import Study, default_workers, resolve_device
 
     the_study = Study.load(file, assignments or ())

@@ -8,13 +8,12 @@ from typing import Literal
 
 from luthier.core.environment import has_fast_bf16
 from luthier.core.errors import LuthierError
-from luthier.core.types import SPLITS, Example, Message, Skipped
+from luthier.core.types import Skipped
 from luthier.methods.method import refuse_misfit
-from luthier.models.encoder_tokens import EncoderRenderer
 from luthier.models.families import family_of
 from luthier.models.load import ModelFiles, find_model
-from luthier.models.tokens import Renderer
 from luthier.plan_encoder import check_encoders
+from luthier.plan_lengths import TooLong, check_lengths_of
 from luthier.plan_sources import check_sources, leaks_of, read_by_stages, sources_of
 from luthier.prompting.baselines import trivial_baselines
 from luthier.prompting.nearest import Nearest
@@ -24,9 +23,6 @@ from luthier.study_file import Arm, Stage, StudySpec, TaskSpec
 from luthier.tasks.leakage import Leakage
 from luthier.tasks.task import Task, load_task
 from luthier.trials import Search, search
-
-TooLong = Mapping[tuple[str, str], Sequence[Example]]
-"""Examples that do not fit, by (model, task)."""
 
 
 @dataclass(frozen=True)
@@ -121,11 +117,7 @@ def plan(
     too_long: TooLong = {}
     points = grid.points(too_long)
     if check_lengths and not all(finished(run) for run in _runs(points)):
-        too_long = _too_long(spec, models, read)
-        if any(too_long.values()) and not skip_bad_rows:
-            raise _refuse_too_long(too_long)
-        _check_retained_lengths(spec, models, retained)
-        _check_something_is_left(read, too_long)
+        too_long = check_lengths_of(spec, models, read, retained, skip=skip_bad_rows)
         points = grid.points(too_long)
     trials = tuple(run for point in points for group in point.groups for run in point.trials(group[0]))
     _check_validation_sets(trials, tasks)
@@ -283,83 +275,6 @@ def _with_rates(arm: Arm, files: ModelFiles) -> Arm:
             stage = stage.model_copy(update={"training": stage.training.model_copy(update={"learning_rate": rate})})
         stages.append(stage)
     return arm.model_copy(update={"stages": tuple(stages)})
-
-
-def _too_long(spec: StudySpec, models: Mapping[str, ModelFiles], tasks: Mapping[str, Task]) -> TooLong:
-    """Examples whose prompt and longest answer, with the arms' virtual tokens, are longer than a model's context."""
-    found = {}
-    for model, files in models.items():
-        if files.context is None:
-            continue
-        renderer = _renderer(files)
-        added = _added(spec, renderer)
-        for name, task in tasks.items():
-            held = [example for split in SPLITS for example in task.splits[split]]
-            found[(model, name)] = [example for example in held if not _fits(example, renderer, added)]
-    return found
-
-
-def _renderer(files: ModelFiles) -> Renderer | EncoderRenderer:
-    from luthier.models.load import load_tokenizer
-
-    tokenizer = load_tokenizer(files)
-    if files.kind == "encoder":
-        return EncoderRenderer(tokenizer, files.context)
-    return Renderer(tokenizer, files.context, pairs=files.kind == "encoder-decoder")
-
-
-def _added(spec: StudySpec, renderer: Renderer | EncoderRenderer) -> int:
-    """The most tokens that any arm puts to a prompt: virtual ones, and those of a frame."""
-    stages = [stage for arm in spec.arms for stage in arm.stages]
-    frames = {stage.prompting.frame for stage in stages}
-    framing = max((len(renderer.prompt((Message("user", frame),))) for frame in frames if frame), default=0)
-    return framing + max((stage.method.added_positions for stage in stages), default=0)
-
-
-def _fits(example: Example, renderer: Renderer | EncoderRenderer, added: int) -> bool:
-    if isinstance(renderer, EncoderRenderer):
-        return renderer.fits(example.messages, words=example.words, added=added)
-    return renderer.fits(example.messages, answers=(*example.references, *example.choices), added=added)
-
-
-def _check_retained_lengths(spec: StudySpec, models: Mapping[str, ModelFiles], retained: Mapping[str, Task]) -> None:
-    """Found only after the training otherwise."""
-    for model, files in models.items():
-        if files.context is None or not retained or files.kind == "encoder":
-            continue
-        renderer = _renderer(files)
-        added = _added(spec, renderer)
-        for name, task in retained.items():
-            long = [example for example in task.splits["test"] if not _fits(example, renderer, added)]
-            if long:
-                raise LuthierError(
-                    f"{len(long)} rows of the retained task {name} are longer than the context of {model}",
-                    where=", ".join(example.where for example in long[:5]),
-                    mend="shorten them, or leave the task out of retain",
-                )
-
-
-def _refuse_too_long(too_long: TooLong) -> LuthierError:
-    (model, task), examples = next((key, examples) for key, examples in too_long.items() if examples)
-    places = ", ".join(example.where for example in examples[:5])
-    more = f" and {len(examples) - 5} more" if len(examples) > 5 else ""
-    return LuthierError(
-        f"{len(examples)} rows of task {task} are longer than the context of {model}",
-        where=places + more,
-        mend="shorten them, take a model with a longer context, or leave them out with --skip-bad-rows",
-    )
-
-
-def _check_something_is_left(tasks: Mapping[str, Task], too_long: TooLong) -> None:
-    for (model, name), examples in too_long.items():
-        gone = {example.id for example in examples}
-        for split, there in tasks[name].splits.items():
-            if there and all(example.id in gone for example in there):
-                raise LuthierError(
-                    f"every {split} row of task {name} is longer than the context of {model}",
-                    where=f"task {name}, {split}",
-                    mend="shorten them, or take a model with a longer context",
-                )
 
 
 def _skipped(tasks: Mapping[str, Task], too_long: TooLong) -> dict[str, tuple[Skipped, ...]]:

@@ -12,26 +12,25 @@ import time
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from luthier.choices import Choice, choose, lower_is_better, random_controls
-from luthier.core.environment import capture_environment, gpu_count, memory_bytes, usable_cores
+from luthier.choices import Choice, choose, random_controls
+from luthier.core import children
+from luthier.core.environment import gpu_count, memory_bytes, usable_cores
 from luthier.core.errors import LuthierError
 from luthier.core.interruption import answered
 from luthier.core.settings import override, read, read_yaml
 from luthier.core.store import Store
 from luthier.core.types import Listener, Progress, Result, ignore
+from luthier.estimate import longest_first
 from luthier.plan import Plan, plan
-from luthier.prompting.baselines import Majority
-from luthier.retention import texts_measured
-from luthier.run import run
 from luthier.run_spec import RunSpec
-from luthier.study_file import StudySpec, TaskSpec
-from luthier.version import __version__
+from luthier.study_file import StudySpec
+from luthier.study_record import study_record
+from luthier.together import done_together
 from luthier.workers import Do, crew
 
 
@@ -106,6 +105,8 @@ class Study:
             out: the output folder; runs that are finished in it are kept and not done again.
             device: `cpu`, `cuda`, or `auto`.
             workers: processes at once, each with its share of the cores; 1 works in this process, with all of them.
+                More are quicker (the command line takes one per core), and a script that has them must keep its own
+                work under `if __name__ == "__main__"`: they import it.
             skip_bad_rows: leave bad rows out, and name them.
             command: how it was called, for the report.
             planned: the plan, where it was made already.
@@ -117,11 +118,13 @@ class Study:
         from luthier.models.load import check_device
 
         device = check_device(resolve_device(device))
+        if planned is None:
+            self._get_ready(out, device, workers)
         grid = planned or self.plan(out, device=device, skip_bad_rows=skip_bad_rows)
         self.store = store = Store(out)
         command = command or f"luthier study {self.path or 'FILE'} --out {out}"
         workers = min(workers, len(grid.runs))  # of the whole study: a resumed one computes with the same threads
-        with store.held(), _hands(store, workers, device, self.given, listener) as do:
+        with store.held(), _hands(store, grid, workers, device, self.given, listener) as do:
             self._clock = _Clock(store)
             try:
                 phases = self._phases(grid, command)
@@ -134,6 +137,12 @@ class Study:
                 if store.has_study():
                     store.write_study({**store.study(), "seconds": self._clock.seconds()})
         return self
+
+    def _get_ready(self, out: str | Path, device: str, workers: int) -> None:
+        """Let libraries be imported from now on, beside the planning, where there will be workers to use them."""
+        runs = len(self.spec.arms) * len(self.spec.models) * len(self.spec.tasks) * len(self.spec.seeds)
+        if min(workers, runs) > 1 and not Store(out).has_study():
+            children.get_ready(device)
 
     def _phases(self, grid: Plan, command: str) -> Generator[Sequence[RunSpec], list[Result], None]:
         """What is to be run next, until there is no more: trials, then what they chose, then the random controls.
@@ -155,6 +164,9 @@ class Study:
             store.write_study(self._record(replace(planned, runs=(*planned.runs, *controls)), choices, command))
             self.results = [*self.results, *(yield controls)]
 
+    def _record(self, planned: Plan, choices: Sequence[Choice], command: str) -> dict[str, Any]:
+        return study_record(self.spec, planned, choices, command=command, seconds=self._clock.seconds())
+
     def report(self) -> Path:
         """Write `report.html` and its companions into the output folder; gives the page's path."""
         from luthier.report.files import write_report
@@ -162,62 +174,6 @@ class Study:
         if self.store is None:
             raise LuthierError("the study has not run yet", mend="call .run(out) first")
         return write_report(self.store)
-
-    def _record(self, planned: Plan, choices: Sequence[Choice], command: str) -> dict[str, Any]:
-        """`study.json`: what the report needs to know beside the runs."""
-        return {
-            "name": self.spec.name,
-            "version": __version__,
-            "command": command,
-            "date": datetime.now(UTC).isoformat(timespec="seconds"),
-            "spec": self.spec.model_dump(mode="json"),
-            "reference": self.spec.reference or self._usual_reference(planned),
-            "margin": self.spec.margin,
-            "trials": self.spec.trials,
-            "sizes": list(self.spec.sizes),
-            "retain": self._retained(planned),
-            "choices": [choice.record() for choice in choices],
-            "runs": [spec.folder for spec in planned.runs],
-            "tasks": [_task_record(task, planned) for task in self.spec.tasks],
-            "models": [
-                {
-                    "name": name,
-                    "kind": files.kind,
-                    "parameters": files.parameters,
-                    "context": files.context,
-                    "digest": files.digest,
-                }
-                for name, files in planned.models.items()
-            ],
-            "environment": capture_environment(),
-            "seconds": self._clock.seconds(),
-        }
-
-    def _usual_reference(self, planned: Plan) -> str:
-        """The first arm; with an encoder, which has no answer untrained, `majority` where every task has it."""
-        encoders = any(files.kind == "encoder" for files in planned.models.values())
-        with_majority = {run.task.task_name for run in planned.runs if isinstance(run.arm.prompting, Majority)}
-        everywhere = with_majority == {task.task_name for task in self.spec.tasks}
-        return Majority.name if encoders and everywhere else self.spec.arms[0].name
-
-    def _retained(self, planned: Plan) -> list[dict[str, Any]]:
-        """What is measured before and after training, in the order of the report."""
-        texts = texts_measured({files.kind for files in planned.models.values()})
-        measured: list[dict[str, Any]] = [
-            {"name": name, "what": what, "kind": "text", "primary": "bits_per_byte", "lower_is_better": True}
-            for name, what in texts
-            if self.spec.forgetting
-        ]
-        return measured + [
-            {
-                "name": task.task_name,
-                "what": "a task that was not trained on",
-                "kind": "task",
-                "primary": task.primary,
-                "lower_is_better": lower_is_better(task),
-            }
-            for task in self.spec.retain
-        ]
 
 
 def resolve_device(device: str) -> str:
@@ -242,15 +198,22 @@ def default_workers(device: str, parameters: int) -> int:
 
 
 @contextmanager
-def _hands(store: Store, workers: int, device: str, given: str, listener: Listener) -> Iterator[Do]:
-    """What does the runs that are missing: this process, or a crew of workers."""
+def _hands(store: Store, grid: Plan, workers: int, device: str, given: str, listener: Listener) -> Iterator[Do]:
+    """What does the runs that are missing: this process, which stacks trainings where that pays, or a crew of workers,
+    which takes the longest first."""
     if workers > 1:
         threads = max(1, usable_cores() // workers)
         with crew(store, workers=workers, threads=threads, device=device, given=given, listener=listener) as do:
-            yield do
+
+            def in_their_order(runs: Sequence[RunSpec]) -> list[Result]:
+                ordered = longest_first(runs, grid)
+                results = {run.folder: result for run, result in zip(ordered, do(ordered), strict=True)}
+                return [results[run.folder] for run in runs]
+
+            yield in_their_order
     else:
         with answered():
-            yield lambda runs: [run(spec, store, device=device, given=given, listener=listener) for spec in runs]
+            yield lambda runs: done_together(runs, store, device=device, given=given, listener=listener)
 
 
 class _Clock:
@@ -285,31 +248,3 @@ def _done(runs: Sequence[RunSpec], store: Store, do: Do, listener: Listener, clo
 def _finished(spec: RunSpec, store: Store) -> Result | None:
     result = store.run(spec.folder).result()
     return result if result is not None and result.status == "finished" else None
-
-
-def _task_record(settings: TaskSpec, planned: Plan) -> dict[str, Any]:
-    task = planned.tasks[settings.task_name].without(
-        {example for run in planned.runs if run.task == settings for example in run.left_out}
-    )
-    return {
-        "name": task.name,
-        "primary": settings.primary,
-        "measures": list(settings.measures),
-        "lower_is_better": [
-            name for metric in settings.metrics if not metric.higher_is_better for name in metric.measures
-        ],
-        "rows": {split: len(examples) for split, examples in task.splits.items()},
-        "digests": dict(task.digests),
-        "duplicates": dict(task.duplicates),
-        "leakage": planned.leaks[task.name].to_json(),
-        "clusters": {example.id: example.cluster for example in task.splits["test"] if example.cluster is not None},
-        "members": {example.id: example.task for example in task.splits["test"] if example.task},
-        "skipped": [skipped.model_dump() for skipped in planned.skipped[task.name]],
-        "examples": {
-            example.id: {
-                "prompt": "\n\n".join(message.content for message in example.messages),
-                "reference": example.reference,
-            }
-            for example in task.splits["test"]
-        },
-    }

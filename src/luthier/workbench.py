@@ -5,7 +5,6 @@ from __future__ import annotations
 import warnings
 from collections.abc import Sequence
 from contextlib import nullcontext
-from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
@@ -13,7 +12,8 @@ from luthier.core.environment import peak_memory_bytes, reset_peak_memory
 from luthier.core.errors import LuthierError
 from luthier.core.settings import digest
 from luthier.core.store import Store
-from luthier.core.types import Example, Listener, Message, Progress, Split
+from luthier.core.types import Listener, Progress, Split
+from luthier.encoding import encode, label
 from luthier.models.classifier import ModelClassifier
 from luthier.models.encoder_decoder import start_id
 from luthier.models.encoder_tokens import EncoderRenderer
@@ -29,7 +29,7 @@ from luthier.models.on_demand import OnDemand, kept
 from luthier.models.shells import shell_of
 from luthier.models.tokens import Encoded, Renderer
 from luthier.objectives.objective import TrainingData
-from luthier.prompting.prompting import Program, Prompting
+from luthier.prompting.prompting import Prompting
 from luthier.prompting.zero_shot import ZeroShot
 from luthier.run_spec import RunSpec
 from luthier.study_file import Stage
@@ -279,11 +279,11 @@ class Workbench:
             import torch
 
             torch.manual_seed(self.spec.seed)
-        from luthier.models.quick_norms import quicken_norms
+        from luthier.models.quick_layers import quicken
 
         model = load_model(self.files, random_init=self.spec.model.random, head=self.head)
         self._flat_attention = use_flat_attention(model)
-        quicken_norms(model)
+        quicken(model)
         return model
 
 
@@ -300,56 +300,3 @@ def silence_libraries() -> None:
     logging.disable_progress_bar()
     for category in (FutureWarning, UserWarning):
         warnings.filterwarnings("ignore", category=category, module=r"(transformers|peft|lightning)\b")
-
-
-def encode(program: Program, renderer: Renderer, examples: Sequence[Example], added: int = 0) -> OnDemand[Any]:
-    """Examples as token sequences, each asked as the program asks it and answered by its first reference.
-
-    They are named by where they stand (file and line), which is what a user can look at when a batch goes wrong.
-
-    Args:
-        program, renderer, examples: what asks, what renders, what is asked.
-        added: positions of the context that the method takes for itself.
-
-    Raises:
-        LuthierError: when a row is asked for that is longer than the context.
-    """
-
-    def row(place: int) -> Encoded:
-        example = examples[place]
-
-        def fits(conversation: tuple[Message, ...]) -> bool:
-            return renderer.fits(conversation, answers=[example.reference], added=added)
-
-        name = example.where or example.id
-        encoded = renderer.encode(name, program.conversation(example, fits), example.reference)
-        taken = renderer.positions(encoded.prompt_length + added, len(encoded.ids) - encoded.prompt_length)
-        if renderer.context is not None and taken > renderer.context:
-            raise LuthierError(
-                f"the row takes {taken} tokens, and the model's context is {renderer.context}",
-                where=name,
-                mend="shorten it, take a model with a longer context, or leave it out with limit or another file",
-            )
-        return replace(encoded, task=example.task)
-
-    return OnDemand(row, len(examples))
-
-
-def label(program: Program, renderer: EncoderRenderer, examples: Sequence[Example], added: int = 0) -> OnDemand[Any]:
-    """Examples as texts with their class, or as words with their tags, named as `encode` names them.
-
-    Args:
-        program, renderer, examples, added: as for `encode`.
-    """
-
-    def row(place: int) -> Labelled:
-        example = examples[place]
-        name = example.where or example.id
-        if example.tags:
-            labelled = renderer.tagged(name, example.words, example.tags)
-        else:
-            asked = program.conversation(example, lambda messages: renderer.fits(messages, added=added))
-            labelled = renderer.classified(name, asked, example.reference)
-        return replace(labelled, task=example.task)
-
-    return OnDemand(row, len(examples))

@@ -16,11 +16,11 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
-from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import Any
 
+from luthier.core.children import start_child
 from luthier.core.environment import gpu_count
 from luthier.core.errors import LuthierError
 from luthier.core.interruption import SIGNALS, Interrupted, answered, say
@@ -184,25 +184,8 @@ def _let_save(pool: list[_Worker]) -> None:
 
 
 def _start(slot: int, root: Path, threads: int, device: str, given: str) -> _Worker:
-    context = multiprocessing.get_context("spawn")  # a fork would inherit torch's threads half-alive
-    ours, theirs = context.Pipe()
-    process = context.Process(target=_work, args=(theirs, slot, str(root), threads, device, given), daemon=True)
-    values = {"OMP_NUM_THREADS": str(threads), "TOKENIZERS_PARALLELISM": "false"}
-    resource_tracker.ensure_running()  # it would unblock the signals
-    with _environment({**values, **_own_gpu(slot, device)}), _blocked():
-        process.start()
-    theirs.close()
-    return _Worker(process, ours)
-
-
-@contextmanager
-def _blocked() -> Iterator[None]:
-    """Signals wait: a process that is started here hears them once it says so, and never half-way through its start."""
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+    environment = {"OMP_NUM_THREADS": str(threads), "TOKENIZERS_PARALLELISM": "false", **_own_gpu(slot, device)}
+    return _Worker(*start_child(_work, (slot, str(root), threads, device, given), environment, device))
 
 
 def _own_gpu(slot: int, device: str) -> dict[str, str]:
@@ -212,21 +195,6 @@ def _own_gpu(slot: int, device: str) -> dict[str, str]:
         return {}
     gpus = visible.split(",")
     return {"CUDA_VISIBLE_DEVICES": gpus[slot % len(gpus)].strip()}
-
-
-@contextmanager
-def _environment(values: dict[str, str]) -> Iterator[None]:
-    """Variables that a child must see from its first moment (OpenMP reads its own once, when it is loaded)."""
-    before = {name: os.environ.get(name) for name in values}
-    os.environ.update(values)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
 
 
 def _work(pipe: Connection, slot: int, root: str, threads: int, device: str, given: str) -> None:

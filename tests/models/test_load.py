@@ -14,7 +14,7 @@ import pytest
 import torch
 
 from luthier.core.errors import LuthierError
-from luthier.models import names, weights
+from luthier.models import load, names, weights
 from luthier.models.encoder_decoder import start_ids
 from luthier.models.load import check_device, find_model, load_model, load_tokenizer
 from tests.tiny import ENCODER_DECODERS, tiny_model, tiny_tokenizer
@@ -54,6 +54,28 @@ def test_every_architecture_loads_and_gives_finite_logits(family_folder: Path) -
         logits = model(torch.tensor([tokenizer("What is the colour of grass?").input_ids])).logits
     assert logits.dtype == torch.float32
     assert torch.isfinite(logits).all()
+
+
+@pytest.mark.skipif(not Path("/proc/self/maps").exists(), reason="the system does not say what is mapped")
+def test_weights_are_mapped_and_not_copied(family_folder: Path) -> None:
+    """So that processes that leave them alone share one copy: in float32, as these are stored."""
+    model = load_model(find_model(str(family_folder)))
+    lines = Path("/proc/self/maps").read_text().splitlines()
+    ranges = [line.split()[0].split("-") for line in lines if str(family_folder) in line]
+    places = [range(int(start, 16), int(end, 16)) for start, end in ranges]
+    unmapped = [name for name, p in model.named_parameters() if not any(p.data_ptr() in place for place in places)]
+    assert not unmapped
+
+
+def test_the_files_are_read_once_by_a_process(copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = find_model(str(copy))
+    assert find_model(str(copy)) is not first  # written a moment ago
+    monkeypatch.setattr(load, "_MOMENT", 0)
+    again = find_model(str(copy))
+    assert again == first
+    assert find_model(str(copy)) is again
+    flip(copy / "model.safetensors", -1)
+    assert find_model(str(copy)).digest != first.digest
 
 
 def test_nothing_imports_torch_until_something_is_loaded(llama: Path) -> None:

@@ -11,6 +11,7 @@ import copy
 import difflib
 import hashlib
 import json
+import sys
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, TypeVar
 
@@ -20,12 +21,15 @@ from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 from luthier.core.errors import LuthierError
 
+_DESCRIBED = "luthier.preload" not in sys.modules
+"""Whether settings know their descriptions, for which every class's source is read: in workers nobody asks for them."""
+
 
 class Settings(BaseModel):
     """Base of everything that a user can set. Frozen; unknown keys are refused with a suggestion."""
 
     model_config = ConfigDict(
-        frozen=True, extra="forbid", use_attribute_docstrings=True, validate_default=True, protected_namespaces=()
+        frozen=True, extra="forbid", use_attribute_docstrings=_DESCRIBED, validate_default=True, protected_namespaces=()
     )
 
     version: ClassVar[int] = 1

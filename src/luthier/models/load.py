@@ -9,9 +9,11 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +38,10 @@ _TOKENIZER_FILES = (
     "chat_template.jinja",
     "chat_template.json",
 )
+
+
+_MOMENT = 2_000_000_000
+"""Nanoseconds: file systems keep the time of a change to within as much."""
 
 
 @dataclass(frozen=True)
@@ -78,6 +84,16 @@ def find_model(name: str, *, offline: bool = False) -> ModelFiles:
     if folder is None:
         _check_config(download(name, offline=offline, configs_only=True))
         folder = download(name, offline=offline)
+    stands = _stands(folder)
+    # What was written in this very moment might change once more without its time telling.
+    settled = max((changed for _, changed, _ in stands), default=0) < time.time_ns() - _MOMENT
+    read = _files if settled else _files.__wrapped__
+    return read(name, folder, stands)
+
+
+@lru_cache(maxsize=8)
+def _files(name: str, folder: Path, stands: tuple[tuple[str, int, int], ...]) -> ModelFiles:
+    """What stands in the folder; the same process reads the same files once, for their digest takes all of them."""
     config = _check_config(folder)
     weights = find_weights(folder)
     if not _existing(folder, _VOCABULARIES):
@@ -225,6 +241,12 @@ def check_device(device: str) -> str:
             mend="device: cpu or auto; or install a torch build for your GPU",
         )
     return device
+
+
+def _stands(folder: Path) -> tuple[tuple[str, int, int], ...]:
+    """The folder's files: name, time of the last change in nanoseconds, and size."""
+    found = ((path.name, path.stat()) for path in sorted(folder.iterdir()) if path.is_file())
+    return tuple((name, max(of.st_mtime_ns, of.st_ctime_ns), of.st_size) for name, of in found)
 
 
 def _check_config(folder: Path) -> Mapping[str, Any]:

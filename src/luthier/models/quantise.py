@@ -22,11 +22,15 @@ from typing import Any, Literal
 
 import torch
 from bitsandbytes.nn import Int8Params, Linear4bit, Linear8bitLt, Params4bit
+from peft.import_utils import is_bnb_4bit_available, is_bnb_available
 from torch import nn
 
 from luthier.core.errors import LuthierError
 from luthier.models.anatomy import anatomy_of
 from luthier.models.upright import put
+
+for _availability in (is_bnb_available, is_bnb_4bit_available):
+    _availability.cache_clear()  # a worker keeps bitsandbytes from peft until something is quantised (`preload.py`)
 
 Bits = Literal["nf4", "int8"]
 

@@ -10,6 +10,7 @@ import pytest
 import torch
 from safetensors import safe_open
 
+from luthier.encoding import encode
 from luthier.methods.method import Method, trainable
 from luthier.methods.reparameterised.lora import LoRA
 from luthier.methods.reparameterised.qlora import QLoRA
@@ -20,7 +21,6 @@ from luthier.models.tokens import Renderer
 from luthier.objectives.supervised import SupervisedData
 from luthier.prompting.zero_shot import ZeroShot
 from luthier.tasks.task import TaskSettings, load_task
-from luthier.workbench import encode
 from tests.families import attach_to, family_data, family_model, family_rows, logits
 from tests.training.small import ALWAYS, InterruptionError, differing, fit, weights
 
