@@ -171,7 +171,7 @@ def _train_model(
 
     from luthier.methods.full import Full
     from luthier.models.flat import use_flat_attention
-    from luthier.models.quick_norms import quicken_norms
+    from luthier.models.quick_layers import quicken
     from luthier.regularisers.regulariser import NoRegulariser
 
     torch.set_num_threads(threads)
@@ -187,7 +187,7 @@ def _train_model(
         warm_start(model, load_pretrained(find_model(spec.start)))
     if spec.architecture.name != "t5":
         use_flat_attention(model)
-    quicken_norms(model)
+    quicken(model)
     training = spec.training.model_copy(update={"steps": data.steps_per_epoch})
     trained = train(
         model,

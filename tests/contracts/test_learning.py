@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 import torch
 
+from luthier.encoding import encode
 from luthier.method_matrix import HOUSE, ready
 from luthier.methods.method import Method
 from luthier.models.encoder_decoder import start_id
@@ -27,7 +28,6 @@ from luthier.models.tokens import Renderer
 from luthier.objectives.supervised import Supervised, SupervisedData
 from luthier.prompting.zero_shot import ZeroShot
 from luthier.tasks.task import TaskSettings, load_task
-from luthier.workbench import encode
 from tests.contracts.cells import ROWS
 from tests.training.small import fit
 

@@ -162,15 +162,24 @@ def case_has_head(cell: Cell) -> bool:
 
 
 def test_flat_is_honest(case: Case) -> None:
+    """Of soft prompts in float64: at rates as high as theirs, rounding in float32 grows to 2e-3 in fifteen steps."""
     cell, _, padded = case
     method = cell.method
     if not method.flat or cell.family != "llama":
-        return  # one family will do: encoders and encoder-decoders are always padded
+        return  # one family will do: encoders and encoder-decoders have tests of their own
     rows, held = sequences(16), sequences(4, seed=1)
-    flat = fit(attached(method), supervised_data(rows), method, learning_rate=rate(method, padded.model), steps=STEPS,
-               validations=0)  # fmt: skip
-    assert flat.losses == pytest.approx(padded.losses, abs=1e-3)
-    torch.testing.assert_close(logits(flat.model, held), logits(padded.model, held), atol=5e-3, rtol=5e-3)
+    prompt = method.belongs_to == "soft prompt"
+    suggested = rate(method, padded.model)
+
+    def trained(*, flat: bool) -> Fitted:
+        model = attached(method).to(torch.float64 if prompt else torch.float32)
+        data = supervised_data(rows, flat=flat)
+        return fit(model, data, method, learning_rate=suggested, steps=STEPS, validations=0)
+
+    flat, padded = trained(flat=True), trained(flat=False) if prompt else padded
+    assert flat.losses == pytest.approx(padded.losses, abs=1e-5 if prompt else 1e-3)
+    close = 1e-4 if prompt else 5e-3
+    torch.testing.assert_close(logits(flat.model, held), logits(padded.model, held), atol=close, rtol=close)
 
 
 def test_gradients_flow_after_an_evaluation(case: Case) -> None:

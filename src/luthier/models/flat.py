@@ -163,7 +163,7 @@ def _attention(
     for q, k, v in _sequences(module, query, key, value):
         bias = None if position_bias is None else position_bias[:, :, : q.shape[2], : k.shape[2]]
         pieces.append(attend(q, k, v, causal=causal, window=sliding_window, bias=bias, dropout=dropout, scale=scaling))
-    return torch.cat(pieces, dim=2).transpose(1, 2).contiguous(), None
+    return torch.cat([piece.transpose(1, 2) for piece in pieces], dim=1), None
 
 
 def _sequences(
