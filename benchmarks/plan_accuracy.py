@@ -106,7 +106,7 @@ class Training:
 
         torch.manual_seed(0)
         model = self.subject.build("cpu")
-        flat = use_flat_attention(model) and self.method.flat
+        flat = use_flat_attention(model) and self.method.flat_on(self.subject.kind)
         train(
             self.method.attach(model, None),
             Same(self.rows.batches(self.subject, flat=flat), steps),

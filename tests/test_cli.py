@@ -140,7 +140,7 @@ def test_an_interrupt_says_that_nothing_is_lost(
     def interrupted(*_: Any, **__: Any) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("luthier.study.run", interrupted)
+    monkeypatch.setattr("luthier.together.run", interrupted)
     command = ["study", study_yaml(), "--out", tmp_path / "out", "--device", "cpu", "--workers", 1]
     code, _, noise = luthier(*command)
     assert code == 130

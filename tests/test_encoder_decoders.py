@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,12 @@ MakeStudy = Callable[..., Study]
 ARMS = ["zero_shot", "few_shot", {"prompt_tuning": {"virtual_tokens": 4}}, "lora", "adapter", "full"]
 
 
-@pytest.fixture(scope="module", params=ENCODER_DECODERS)
+def first_alone(families: Sequence[str]) -> list[Any]:
+    """The first of these families in the quick tests, all of them in the whole."""
+    return [pytest.param(name, marks=[pytest.mark.slow] if place else []) for place, name in enumerate(families)]
+
+
+@pytest.fixture(scope="module", params=first_alone(ENCODER_DECODERS))
 def model(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
     import torch
 

@@ -64,7 +64,7 @@ def test_finished_runs_are_not_run_again(make_study: MakeStudy, out: Path, monke
 
     heard: list[Progress] = []
     with monkeypatch.context() as patch:
-        patch.setattr("luthier.study.run", never)
+        patch.setattr("luthier.together.run", never)
         patch.setattr("luthier.workers._start", never)
         patch.setattr("luthier.plan.check_lengths_of", never)
         study = make_study().run(out, device="cpu", workers=2, listener=heard.append)

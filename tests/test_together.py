@@ -81,6 +81,7 @@ def test_it_pays_for_small_models_on_a_gpu() -> None:
     assert not pays(8_000_000_000, "cuda") and not pays(57_000_000, "cpu")
 
 
+@pytest.mark.slow
 def test_a_study_comes_to_the_same(make_study: MakeStudy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     runs = runs_of(make_study, [LOW, HIGH])
     singly, stacked = Store(tmp_path / "singly"), Store(tmp_path / "stacked")

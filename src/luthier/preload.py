@@ -26,9 +26,15 @@ def preload() -> None:
     later, in every worker, it would write into memory that is shared as long as nobody writes.
     """
     gc.disable()
-    _import_all()
-    gc.freeze()
-    gc.enable()
+    # As a program of its own has it: a file of the user's that is called as a library is not the library.
+    sys.path[:] = [place for place in sys.path if place]
+    try:
+        _import_all()
+    except Exception:  # whoever needs it will meet it, in a run that can say so
+        pass
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 def _import_all() -> None:

@@ -144,7 +144,7 @@ def train_what_is_missing(spec: RunSpec, task: Task, bench: Workbench, store: St
             if step.done:
                 continue
             bench.prepare(position)
-            bench.compute_by(Kernels(**step.kernels(lambda: bench.quickest().record())))
+            bench.compute_by(Kernels.of(step.kernels(lambda: bench.quickest().record()), bench.quickest))
             named = partial(task_named, spec, task)
             data = bench.training_data(stage, named(spec.trained_on(stage)))
             kept = [(bench.asked_by(position, name), named(name)) for name in spec.retained_by(position)]

@@ -117,7 +117,7 @@ class RunSpec(Settings):
                         "train": data["train"],
                         "validation": data["validation"],
                         "seed": self.seed,
-                        "precision": self.computed_in,
+                        "precision": self.precision,
                         "rendering": self._rendering,
                         **(retained if stage.regulariser.retains else {}),
                     }
@@ -172,7 +172,7 @@ class RunSpec(Settings):
                 "train": self.data["train"] if prompting.reads_training_set else None,
                 "asked": self.data[self.split],
                 "seed": self.seed if prompting.seeded or drawn else None,
-                "precision": self.computed_in,
+                "precision": self.precision,
                 "rendering": self._rendering,
             }
         )
@@ -194,11 +194,6 @@ class RunSpec(Settings):
         return digest([names, list(self.predict_keys().values()), metrics, kept, documents, self.control_of])
 
     @property
-    def computed_in(self) -> str:
-        """The precision as the keys have it: what bf16 means besides autocast is part of it."""
-        return "bf16, frozen matrices too" if self.precision == "bf16" else self.precision
-
-    @property
     def weights(self) -> list[str]:
         """What the finished model is made of: its base, and every training after it."""
         return [self.model.identity, *self.train_keys()]
@@ -209,11 +204,11 @@ class RunSpec(Settings):
 
     def sample_key(self) -> str:
         """The key of the texts sampled from its base."""
-        return digest({"base": self.model.identity, "how": _how_sampled(), "precision": self.computed_in})
+        return digest({"base": self.model.identity, "how": _how_sampled(), "precision": self.precision})
 
     def documents_key(self, texts: Sequence[str]) -> str:
         """The key of the likelihoods that its finished model gives to these texts."""
-        return digest({"documents": list(texts), "weights": self.weights, "precision": self.computed_in})
+        return digest({"documents": list(texts), "weights": self.weights, "precision": self.precision})
 
     def retained_key(self, task: TaskSpec) -> str:
         """The key of its finished model's answers to a retained task, asked as that is written, seed 0."""
@@ -223,7 +218,7 @@ class RunSpec(Settings):
                 "asked": self.retain_data[task.task_name],
                 "kinds": [task.kind_for(metric) for metric in task.judges],
                 "generation": task.generation.fingerprint(),
-                "precision": self.computed_in,
+                "precision": self.precision,
                 "rendering": RENDERING,
             }
         )

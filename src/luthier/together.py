@@ -11,9 +11,8 @@ its share.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 
-from luthier.core.errors import LuthierError
 from luthier.core.interruption import put_off
 from luthier.core.settings import digest
 from luthier.core.store import Store
@@ -42,8 +41,12 @@ def done_together(
     """Do what is missing of several runs; their results, in order. Arguments are those of `run`."""
     for group in stackable(specs):
         if pays(group[0].model.parameters, device):
-            with suppress(LuthierError):  # each run meets it by itself, and says so under its own name
+            try:
                 train_together(group, store, device=device, listener=listener)
+            except BrokenPipeError:  # whoever listens is gone: no fault of the runs'
+                raise
+            except Exception:  # each run meets it by itself, if it does, and says so under its own name
+                continue
     return [run(spec, store, device=device, given=given, listener=listener) for spec in specs]
 
 
@@ -117,7 +120,7 @@ def _trained(specs: dict[str, RunSpec], store: Store, device: str, listener: Lis
     if drops_out(base):
         return []
     arms: dict[str, StackedArm] = {}
-    kernels = Kernels(**next(iter(steps.values())).kernels(lambda: bench.quickest().record()))
+    kernels = Kernels.of(next(iter(steps.values())).kernels(lambda: bench.quickest().record()), bench.quickest)
     for key, step in steps.items():
         stage, own = _stage_of(specs[key]), benches[key]
         step.kernels(kernels.record)

@@ -14,10 +14,10 @@ from luthier.core.settings import digest
 from luthier.core.store import Store
 from luthier.core.types import Listener, Progress, Split
 from luthier.encoding import encode, label
+from luthier.methods.merging import merge_checked
 from luthier.models.classifier import ModelClassifier
 from luthier.models.encoder_decoder import start_id
 from luthier.models.encoder_tokens import EncoderRenderer
-from luthier.models.families import family_of
 from luthier.models.flat import use_flat_attention
 from luthier.models.generator import ModelGenerator
 from luthier.models.head import Head, head_weights, train_head
@@ -57,7 +57,7 @@ class Workbench:
         self.head = Head("class" if "class" in spec.kinds else "tags", labels) if spec.model.kind == "encoder" else None
         self.adapted: Any = None
         self.kernels = Kernels()
-        self._stages, self._merged = -1, False
+        self._stages, self._merging_tried = -1, False
         reset_peak_memory()
 
     def prepare(self, stages: int) -> None:
@@ -74,7 +74,7 @@ class Workbench:
         self.listener(Progress(self.spec.folder, "load"))
         torch.manual_seed(self.spec.seed)
         model = self._base()
-        of_base = _frozen_by_most(model)
+        of_base = _frozen_by_most(model) if self._base_in_bf16 else []
         for position, (stage, key) in enumerate(zip(trained[:stages], keys, strict=False)):
             weights = self.store.step("train", key).weights
             model = stage.method.load(model, weights)
@@ -84,9 +84,10 @@ class Workbench:
             # Seeded anew: what a method draws must not depend on what was loaded before it.
             torch.manual_seed(self.spec.seed)
             model = train_head(trained[stages].method.attach(model, self.tokenizer))
-        if self._base_in_bf16:
-            narrow(of_base)
-        self.adapted, self._stages, self._merged = model.to(self.device), stages, False
+        else:
+            model.requires_grad_(False)
+        narrow(model, of_base)
+        self.adapted, self._stages = model.to(self.device), stages
 
     def share(self, others: Sequence[Workbench]) -> Any:
         """Load the model once for this run and others like it, whose first trained stages stand beside the base.
@@ -104,7 +105,7 @@ class Workbench:
             attached = bench.spec.arm.trained[0].method.attach(shell_of(base), self.tokenizer)
             bench.adapted, bench._stages, bench._flat_attention = train_head(attached), 0, self._flat_attention
         if self._base_in_bf16:
-            narrow(base.parameters())
+            narrow(base, base.parameters())
         return base
 
     @property
@@ -267,12 +268,15 @@ class Workbench:
         trained = self.spec.arm.trained
         self.prepare(len(trained))
         self.compute_by(self.quickest())
-        if self._merged or not trained or self.spec.precision != "fp32":
+        if self._merging_tried or not trained or self.spec.precision != "fp32":
             return
-        method = trained[-1].method
-        family = family_of(self.adapted.config.get_text_config(decoder=True).model_type)
-        if method.answers_merged and method.merge_refusal(self.spec.model.kind, family) is None:
-            self.adapted, self._merged = method.merge(self.adapted), True
+        self._merging_tried = True
+        if trained[-1].method.answers_merged:
+            try:
+                self.adapted = merge_checked(trained[-1].method, self.adapted)
+            except LuthierError:  # it would answer otherwise; what merging has left of the model is of no use
+                self.adapted = None
+                self.prepare(len(trained))
 
     def _base(self) -> Any:
         if self.spec.model.random:

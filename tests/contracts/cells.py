@@ -1,7 +1,7 @@
 """The matrix of methods: every one that trains, with each of its variants, on every family of models.
 
 What `luthier methods` prints is made of the same cells, so that none is claimed without a test. `make test` takes a
-fair sample: every row once (of those of `peft` every third), in turns on the nine families; all others are slow.
+fair sample: every row once (of those of `peft` every fourth), in turns on the nine families; all others are slow.
 """
 
 from __future__ import annotations
@@ -95,10 +95,10 @@ def disturbed(cell: Cell, seed: int = 0) -> Any:
 
 
 def fast() -> list[Cell]:
-    """Each row once, of the many of `peft` every third: on the next family in turn on which it works."""
+    """Each row once, of the many of `peft` every fourth: on the next family in turn on which it works."""
     families, chosen = list(FAMILIES), []
     generic = [method for method in ROWS if method.name == "peft"]
-    for turn, method in enumerate(method for method in ROWS if method not in generic or method in generic[::3]):
+    for turn, method in enumerate(method for method in ROWS if method not in generic or method in generic[::4]):
         start = turn % len(families)
         order = [Cell(method, family) for family in families[start:] + families[:start]]
         chosen += [cell for cell in order if cell.refusal is None][:1]

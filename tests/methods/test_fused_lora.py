@@ -96,3 +96,12 @@ def test_few_tokens_are_left_to_peft(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fused_lora, "FEWEST_TOKENS", 41)
     mine, theirs = both(attached("llama", LoRA(rank=3)))
     assert torch.equal(mine(input_ids=IDS).logits, theirs(input_ids=IDS).logits)
+
+
+def test_what_is_hooked_is_left_to_peft() -> None:
+    model = attached("llama", LoRA(rank=3))
+    seen: list[torch.Size] = []
+    layer = model.get_submodule("base_model.model.model.layers.0.self_attn.q_proj")
+    layer.lora_A["default"].register_forward_hook(lambda module, args, output: seen.append(output.shape))
+    model(input_ids=IDS)
+    assert seen == [torch.Size([1, 40, 3])]

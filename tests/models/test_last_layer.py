@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import torch
 
+from luthier.methods.peft_method import Peft
 from luthier.models import forward
 from luthier.models.batch import flat_batch, padded_batch
 from luthier.models.flat import use_flat_attention
@@ -40,6 +41,11 @@ def test_equals_all_positions(family: str, parts: int, flat: bool, monkeypatch: 
     assert its_gradients.keys() == gradients.keys()
     for name, gradient in gradients.items():
         torch.testing.assert_close(its_gradients[name], gradient, atol=1e-5, rtol=1e-4, msg=name)
+
+
+def test_what_mixes_positions_is_computed_whole() -> None:
+    model = Peft(type="lily").attach(decoder("llama"), None)
+    assert _parts(model) == []
 
 
 def test_it_computes_less(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -22,6 +22,7 @@ from luthier.models.batch import Batch, flat_batch, padded_batch
 from luthier.models.flat import is_flat
 from luthier.models.forward import inference, scored_logits
 from luthier.models.lower_layers import keep_lower_layers
+from luthier.models.quick_layers import quicken
 from luthier.regularisers.kl import KL
 from luthier.regularisers.regulariser import NoRegulariser, Regulariser
 from luthier.training import loop
@@ -231,3 +232,13 @@ def test_a_training_goes_on_bit_for_bit(
     monkeypatch.setattr(loop, "keep_lower_layers", lambda *_, **__: None)
     plain = sitting(method, regulariser)
     assert plain.losses == pytest.approx(whole.losses, rel=1e-4)
+
+
+def test_quickened_layers_are_kept_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = attached(UPPER).train()
+    quicken(model)
+    passes, batch = Passes(model, monkeypatch), flat_batch(sequences(2))
+    kept(model)
+    passes.of(model, batch)
+    taken, _, _ = passes.of(model, batch)
+    assert taken == 0

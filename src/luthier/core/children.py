@@ -14,7 +14,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from multiprocessing import forkserver, resource_tracker
 from multiprocessing.connection import Connection
 from typing import Any
@@ -25,6 +25,10 @@ from luthier.core.interruption import SIGNALS
 PRELOADED = "luthier.preload"
 _OF_THE_SERVER = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false"}
 """No library may start a thread in the server; a worker says for itself how many it computes with."""
+_server: tuple[int, int | None] = (0, None)
+"""Who has started it, and its number."""
+_no_server = False
+"""Whether it was tried in vain."""
 
 
 def get_ready(device: str) -> None:
@@ -33,19 +37,25 @@ def get_ready(device: str) -> None:
     Args:
         device: where workers will compute (`auto` as well): nothing happens unless they can be forked.
     """
+    global _server, _no_server
     if not forked(device):
         return
-    atexit.unregister(_end_server)
-    atexit.register(_end_server)
     multiprocessing.set_forkserver_preload([PRELOADED])
     resource_tracker.ensure_running()  # it would unblock the signals
-    with _environment(_OF_THE_SERVER), _blocked():  # Ctrl-C and SIGTERM are the command's to answer
-        forkserver.ensure_running()
+    try:
+        with _environment(_OF_THE_SERVER), _blocked():  # Ctrl-C and SIGTERM are the command's to answer
+            forkserver.ensure_running()
+    except OSError:  # no place for its socket, mostly: the path of the folder for temporary files is too long
+        _no_server = True
+        return
+    _server = (os.getpid(), getattr(forkserver._forkserver, "_forkserver_pid", None))
+    atexit.unregister(_end_server)
+    atexit.register(_end_server)
 
 
 def forked(device: str) -> bool:
     """Whether workers that compute there are forked."""
-    return sys.platform == "linux" and (device == "cpu" or (device == "auto" and not gpu_count()))
+    return sys.platform == "linux" and not _no_server and (device == "cpu" or (device == "auto" and not gpu_count()))
 
 
 def start_child(
@@ -69,7 +79,8 @@ def start_child(
     everything = {**os.environ, **environment}
     process = context.Process(target=_begin, args=(everything, target, theirs, *arguments), daemon=True)
     resource_tracker.ensure_running()
-    with _environment(environment), _blocked():
+    # What is forked has its mask from the server, whose first answer takes as long as its imports.
+    with _environment(environment), nullcontext() if forked(device) else _blocked():
         process.start()
     theirs.close()
     return process, ours
@@ -77,8 +88,8 @@ def start_child(
 
 def _end_server() -> None:
     """At the end of the command, which may be one of a refused study: it would first import all that it was told to."""
-    number = getattr(forkserver._forkserver, "_forkserver_pid", None)
-    if number is not None:
+    own, number = _server
+    if number is not None and own == os.getpid():  # a fork of ours is not the one to end it
         with suppress(ProcessLookupError):
             os.kill(number, signal.SIGKILL)
 

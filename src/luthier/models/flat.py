@@ -174,33 +174,36 @@ def _sequences(
     crosses = _crosses(module)
     keys = list(_lengths) if crosses else queries
     if _parents and (crosses or not _decoder_lengths):
-        branches = (_of_branches(states, keys, crosses) for states in (key, value))
+        branches = (_of_branches(states.split(keys, 2), crosses) for states in (key, value))
         return zip(query.split(queries, 2), *branches, strict=True)
     return zip(query.split(queries, 2), _behind_prefix(key, keys), _behind_prefix(value, keys), strict=True)
 
 
-def _behind_prefix(states: torch.Tensor, lengths: list[int]) -> Sequence[torch.Tensor]:
+def _behind_prefix(states: torch.Tensor, lengths: list[int]) -> Iterator[torch.Tensor]:
     """The keys or the values of each sequence: what a cache has put in front of the row is in front of all of them."""
     import torch
 
     surplus = states.shape[2] - sum(lengths)
     if not surplus:
-        return states.split(lengths, 2)
+        return iter(states.split(lengths, 2))
     prefix, *own = states.split([surplus, *lengths], 2)
-    return [torch.cat([prefix, piece], dim=2) for piece in own]
+    return (torch.cat([prefix, piece], dim=2) for piece in own)
 
 
-def _of_branches(states: torch.Tensor, lengths: list[int], crosses: bool) -> Sequence[torch.Tensor]:
-    """The keys or the values of each sequence with those that it goes on from; or of what it looks at across."""
+def _of_branches(own: Sequence[torch.Tensor], crosses: bool) -> Iterator[torch.Tensor]:
+    """The keys or the values of each sequence behind those that it goes on from, one sequence at a time: all of them
+    together would take a shared beginning's memory as often as it is shared. Or of what it looks at across."""
     import torch
 
-    own = states.split(lengths, 2)
-    if crosses:
-        return [own[place] for place in _parents]
-    whole: list[torch.Tensor] = []
-    for piece, parent in zip(own, _parents, strict=True):
-        whole.append(piece if parent < 0 else torch.cat([whole[parent], piece], dim=2))
-    return whole
+    for place, parent in enumerate(_parents):
+        if crosses:
+            yield own[parent]
+            continue
+        line = [own[place]]
+        while parent >= 0:
+            line.append(own[parent])
+            parent = _parents[parent]
+        yield line[0] if len(line) == 1 else torch.cat(line[::-1], dim=2)
 
 
 def _crosses(module: Any) -> bool:

@@ -72,7 +72,8 @@ def generate(
 ) -> list[Generated]:
     """Continue every prompt; the answers come in the order of the prompts.
 
-    An answer is a function of its prompt, its request id and the settings: what else is in the batch does not matter.
+    An answer is a function of its prompt, its request id and the settings: what else is in the batch matters no more
+    than rounding does.
 
     Args:
         model: a transformers decoder or encoder-decoder, plain or within peft (adapters and soft prompts alike).

@@ -15,7 +15,7 @@ import os
 import platform
 import statistics
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from functools import cache
@@ -43,10 +43,11 @@ _GAIN = 1.15
 """How much quicker another way than the usual one must be: less is noise, and two machines of a kind should agree."""
 _PASSES = (1024, 2048, 4096)
 """Tokens of a forward pass that are tried; 4096 is taken where nothing is."""
-_NEAR = 1.04
-"""How much slower a token may be for the sake of memory."""
 _EXACT = 1e-5
-"""The largest error of a product, as a share of its largest number, that float32 may have."""
+"""The largest error of a product, as a share of the standard deviation of its numbers, that float32 may have."""
+Products = Literal["usual", "onednn"]
+_PRECISION: Mapping[Products, str] = {"usual": "highest", "onednn": "medium"}
+"""What torch calls them."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +60,7 @@ class Kernels:
         tokens: of one forward pass at most.
     """
 
-    products: Literal["usual", "onednn"] = "usual"
+    products: Products = "usual"
     attention_written_out_to: int = 0
     tokens: int = _PASSES[-1]
 
@@ -69,8 +70,15 @@ class Kernels:
 
         from luthier.models.attention import choose_way
 
-        torch.set_float32_matmul_precision("medium" if self.products == "onednn" else "highest")
+        # Chosen elsewhere, where it was exact, oneDNN may compute in bfloat16 here.
+        exact = self.products == "usual" or _is_exact(self.products)
+        torch.set_float32_matmul_precision(_PRECISION[self.products if exact else "usual"])
         choose_way(self.attention_written_out_to)
+
+    @classmethod
+    def of(cls, record: Mapping[str, Any], choose: Callable[[], Kernels]) -> Kernels:
+        """What `record` gave; what is chosen now where another version has written it."""
+        return cls(**record) if record.keys() == cls().record().keys() else choose()
 
     def record(self) -> dict[str, Any]:
         """As plain data."""
@@ -122,13 +130,15 @@ def _quickest(products: tuple[tuple[int, int], ...], heads: int, head: int) -> K
     before = torch.get_float32_matmul_precision()
     random = torch.random.get_rng_state()
     try:
-        return Kernels(_quickest_products(products), _written_out_to(heads, head), _fewest_tokens(*products[1]))
+        chosen = _quickest_products(products)
+        torch.set_float32_matmul_precision(_PRECISION[chosen])
+        return Kernels(chosen, _written_out_to(heads, head), _fewest_tokens(*products[1]))
     finally:
         torch.set_float32_matmul_precision(before)
         torch.random.set_rng_state(random)
 
 
-def _quickest_products(shapes: tuple[tuple[int, int], ...]) -> Literal["usual", "onednn"]:
+def _quickest_products(shapes: tuple[tuple[int, int], ...]) -> Products:
     import torch
     from torch.nn.functional import linear
 
@@ -144,11 +154,21 @@ def _quickest_products(shapes: tuple[tuple[int, int], ...]) -> Literal["usual", 
         return all_of_them
 
     usual, other = _seconds(multiply("highest"), multiply("medium"))
-    torch.set_float32_matmul_precision("medium")
-    x, weight = pairs[0]
-    exact = linear(x.double(), weight.double())
-    error = float((linear(x, weight) - exact).abs().max() / exact.abs().max())
-    return "onednn" if usual > _GAIN * other and error < _EXACT else "usual"
+    return "onednn" if usual > _GAIN * other and _is_exact("onednn") else "usual"
+
+
+@cache
+def _is_exact(products: Products) -> bool:
+    """Whether float32 is what is computed so, here."""
+    import torch
+
+    before = torch.get_float32_matmul_precision()
+    torch.set_float32_matmul_precision(_PRECISION[products])
+    stream = torch.Generator().manual_seed(0)
+    x, weight = (torch.randn(_TOKENS, _TOKENS, generator=stream) for _ in range(2))
+    error = x @ weight - (x.double() @ weight.double())
+    torch.set_float32_matmul_precision(before)
+    return float(error.abs().max()) < _EXACT * _TOKENS**0.5
 
 
 def _written_out_to(heads: int, head: int) -> int:
@@ -193,7 +213,7 @@ def _fewest_tokens(width: int, inner: int) -> int:
         return _PASSES[0]
     taken = _seconds(*(once(tokens) for tokens in _PASSES), rounds=3)
     each = [seconds / tokens for seconds, tokens in zip(taken, _PASSES, strict=True)]
-    return next(tokens for tokens, seconds in zip(_PASSES, each, strict=True) if seconds <= _NEAR * min(each))
+    return next(tokens for tokens, seconds in zip(_PASSES, each, strict=True) if seconds <= _GAIN * min(each))
 
 
 def _seconds(*ways: Callable[[], None], rounds: int = _ROUNDS) -> list[float]:

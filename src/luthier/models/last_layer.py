@@ -49,7 +49,7 @@ def _parts(model: Any) -> list[Any]:
     """The modules of the last layer that work position by position.
 
     None where something hooks into that layer: it may read all positions in one place and add to few in another; nor
-    where it is quantised: in 8 bits a position is rounded together with the others.
+    where positions are computed from one another (`_mixes`).
     """
     if model.training and getattr(model, "is_activation_checkpointing", False):  # its second pass runs after this one
         return []
@@ -75,7 +75,8 @@ def _parts(model: Any) -> list[Any]:
 
 
 def _mixes(module: Any) -> bool:
-    return type(module).__module__.startswith("bitsandbytes")
+    """Whether a position's output depends on which others are computed: 8 bits, and the router of peft's lily."""
+    return type(module).__module__.startswith(("bitsandbytes", "peft.tuners.lily"))
 
 
 @contextmanager

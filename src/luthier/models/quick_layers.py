@@ -47,7 +47,7 @@ def _quick(cls: type, compute: Callable[[Any, Tensor], Tensor]) -> type:
                 return compute(self, x)
             return cls.forward(self, x)  # type: ignore[attr-defined]
 
-        _classes[cls] = type(f"Quick{cls.__name__}", (cls,), {"forward": forward})
+        _classes[cls] = type(f"Quick{cls.__name__}", (cls,), {"forward": forward, "__module__": cls.__module__})
     return _classes[cls]
 
 
@@ -93,6 +93,7 @@ class _Gate(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, gate: Tensor, up: Tensor) -> Tensor:
+        gate, up = gate.contiguous(), up.contiguous()
         ctx.save_for_backward(gate, up)
         output = torch.empty_like(gate)
         for a, b, y in zip(_rows(gate), _rows(up), _rows(output), strict=True):

@@ -84,4 +84,5 @@ def _targets(batch: Batch, owner: int, begin: int) -> dict[str, Any]:
         "targets": batch.targets[own],
         "owners": batch.owners[own] * 0,
         "example_ids": batch.example_ids[owner : owner + 1],
+        "tasks": batch.tasks[owner : owner + 1],
     }

@@ -50,16 +50,27 @@ class FusedLinear(Linear):
             return None
         names = [name for name in self.active_adapters if name in self.lora_A]
         base = self.get_base_layer()
-        if len(names) != 1 or type(base) not in (torch.nn.Linear, Conv1D) or base._forward_hooks:
+        if len(names) != 1 or type(base) not in (torch.nn.Linear, Conv1D):
             return None
         name = names[0]
+        if any(_hooked(part) for part in (base, self.lora_A[name], self.lora_B[name])):
+            return None
         dropout = self.lora_dropout[name]
-        plain = name not in self.lora_variant and not self.lora_bias[name] and not base.weight.requires_grad
+        plain = name not in self.lora_variant and not self.lora_bias[name] and not _trained(base)
         still = isinstance(dropout, torch.nn.Identity) or not dropout.training
         narrow = {x.dtype, base.weight.dtype, self.lora_A[name].weight.dtype} != {torch.float32}
         if not plain or not still or narrow or torch.is_autocast_enabled(x.device.type):
             return None
         return name
+
+
+def _trained(layer: torch.nn.Module) -> bool:
+    return any(parameter.requires_grad for parameter in layer.parameters())
+
+
+def _hooked(layer: torch.nn.Module) -> bool:
+    """Whether somebody wants to see it called."""
+    return bool(layer._forward_hooks or layer._forward_pre_hooks or layer._backward_hooks or layer._backward_pre_hooks)
 
 
 class _Fused(torch.autograd.Function):
