@@ -28,7 +28,7 @@ from luthier.core.durable import read_object, replace_file
 from luthier.core.environment import capture_environment
 from luthier.core.settings import digest
 
-_VERSION = 1
+_VERSION = 2
 """Raised when a choice comes to mean something else."""
 _TOKENS = 512
 """Rows of the products that are tried."""
