@@ -22,6 +22,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 from benchmarks.speed.ceiling import training_flops  # noqa: E402
+from benchmarks.speed.folder import empty_folder  # noqa: E402
 from benchmarks.speed.machine import cores, machine  # noqa: E402
 from benchmarks.speed.our_study import run_study  # noqa: E402
 from benchmarks.speed.peer import Runner, failed, in_turns  # noqa: E402
@@ -47,6 +48,7 @@ class Point:
     cpu: float | None = None
     flops: float | None = None
     error: str = ""
+    note: str = ""
 
 
 def over_arms(out: Path, arms: Sequence[int], pairs: int) -> list[Point]:
@@ -73,7 +75,7 @@ def one_training(out: Path, axis: str, at: str, size: Size, length: int | None, 
     timed = in_turns({"ours": runner}, steps, seconds=120.0)["ours"]
     if failed(timed):
         return Point(axis, at, 0.0, error=timed.note)
-    return Point(axis, at, 1 / timed.rate, 1 / timed.cpu_rate, training_flops(size, work.train, RANK))
+    return Point(axis, at, 1 / timed.rate, 1 / timed.cpu_rate, training_flops(size, work.train, RANK), note=timed.note)
 
 
 def table(points: Sequence[Point]) -> str:
@@ -90,7 +92,7 @@ def table(points: Sequence[Point]) -> str:
         if point.cpu and start.cpu and point.flops and start.flops:
             ratio = point.cpu / start.cpu
             per_flop = f"{ratio * start.flops / point.flops:.2f}"
-        rows.append((point.axis, point.at, f"{1e6 * point.wall:.0f}", cpu, f"{ratio:.2f}", per_flop, ""))
+        rows.append((point.axis, point.at, f"{1e6 * point.wall:.0f}", cpu, f"{ratio:.2f}", per_flop, point.note))
     return text_table(("axis", "at", "wall, us a token", "CPU, us a token", "beside the first", "by FLOPs", ""), rows)
 
 
@@ -103,7 +105,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--arms", type=int, nargs="*", help="numbers of arms")
     parser.add_argument("--lengths", type=int, nargs="*", help="tokens of a pair")
     parser.add_argument("--sizes", nargs="*", choices=list(SIZES), help="models")
-    parser.add_argument("--out", type=Path, help="where to work; a temporary folder by default")
+    parser.add_argument("--out", type=empty_folder, help="an empty folder to work in; a temporary one by default")
     parser.add_argument("--json", type=Path, help="a file to write the figures to")
     options = parser.parse_args(arguments)
     out = options.out or Path(tempfile.mkdtemp(prefix="luthier-growth-"))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +17,8 @@ MARGIN = 1e-4
 START_WITHIN = 5.0
 RANK = 8
 RATE = 1e-3
+BF16_LOSSES = "bf16 final losses within the spread of seeds in fp32"
+TRL_LOSSES = f"fp32 losses within {LOSSES_WITHIN:g} of TRL's at every step"
 
 
 @dataclass(frozen=True)
@@ -26,6 +30,29 @@ class Gate:
     figure: str
 
 
+def losses_in(store: Path, key: str) -> list[float]:
+    """The loss of every optimizer step of a training in a store."""
+    from luthier.core.store import Store
+
+    return [line["loss"] for line in Store(store).step("train", key).training_log() if "loss" in line]
+
+
+def same_losses(name: str, trainings: Sequence[tuple[Sequence[float], Sequence[float]]]) -> Gate:
+    """Whether the losses of each pair of trainings are within `LOSSES_WITHIN` of each other at every step.
+
+    They are not where one has more steps than the other, or a loss is not finite; nothing is known without any step.
+    """
+    for one, other in trainings:
+        if len(one) != len(other):
+            return Gate(name, False, f"{len(one)} steps beside {len(other)}")
+    apart = [abs(a - b) for one, other in trainings for a, b in zip(one, other, strict=True)]
+    if not apart:
+        return Gate(name, None, "no step was logged")
+    if not all(map(math.isfinite, apart)):
+        return Gate(name, False, "a loss is not finite")
+    return Gate(name, max(apart) <= LOSSES_WITHIN, f"{max(apart):.1e} at worst over {len(apart)} steps")
+
+
 def losses_gate(work: Work, store: Path, adapter: Path, python: Path, out: Path, core: int) -> Gate:
     """Our fp32 losses beside TRL's, over the same batches from the same adapter, by the same AdamW.
 
@@ -35,11 +62,8 @@ def losses_gate(work: Work, store: Path, adapter: Path, python: Path, out: Path,
         adapter: what that arm began with, as peft saves it.
         python, out, core: as for other runners.
     """
-    from luthier.core.store import Store
-
-    name = f"fp32 losses within {LOSSES_WITHIN:g} of TRL's at every step"
     ((folder),) = (store / "train").iterdir()
-    ours = [line["loss"] for line in Store(store).step("train", folder.name).training_log() if "loss" in line]
+    ours = losses_in(store, folder.name)
     settings = {
         "model": str(work.model), "adapter": str(adapter), "rank": RANK, "batch_size": BATCH, "core": core,
         "rows": rows_in(given_order(len(work.train)), work.train), "out": str(out / "trl_gate"),
@@ -53,9 +77,8 @@ def losses_gate(work: Work, store: Path, adapter: Path, python: Path, out: Path,
     whole = len(work.train) // BATCH  # TRL's rows come to whole batches only
     timed = in_turns({"trl": runner}, whole - 1, seconds=1e9)["trl"]
     if len(timed.losses) < whole:
-        return Gate(name, None, timed.note)
-    worst = max(abs(one - other) for one, other in zip(ours, timed.losses, strict=False))
-    return Gate(name, worst <= LOSSES_WITHIN, f"{worst:.1e} at worst over {whole} steps")
+        return Gate(TRL_LOSSES, None, timed.note)
+    return same_losses(TRL_LOSSES, [(ours, timed.losses[:whole])])
 
 
 def answers_gate(work: Work, store: Path, python: Path, out: Path, core: int, prompts: int) -> Gate:
@@ -94,14 +117,15 @@ def compared(ours: Sequence[str], answers: Sequence[Sequence[Any]]) -> tuple[int
     """
     wrong = near = alike = 0
     for text, (ids, margins) in zip(ours, answers, strict=True):
-        mine = [SPECIAL.index(word) if word in SPECIAL else int(word[1:]) for word in text.split()]
-        theirs = [token for token in ids if token >= len(SPECIAL)]
+        mine = [int(word[1:]) for word in text.split() if word not in SPECIAL]
+        kept = [(token, margin) for token, margin in zip(ids, margins, strict=True) if token >= len(SPECIAL)]
+        theirs = [token for token, _ in kept]
         place = next((at for at, pair in enumerate(zip(mine, theirs, strict=False)) if pair[0] != pair[1]), None)
         if place is None and len(mine) != len(theirs):
             place = min(len(mine), len(theirs))
         alike += len(mine) if place is None else place
         if place is not None:
-            tied = place < len(margins) and margins[place] <= MARGIN
+            tied = place < len(kept) and kept[place][1] <= MARGIN
             near += tied
             wrong += not tied
     return wrong, near, alike
@@ -113,31 +137,51 @@ def stacked_gate(stacked: Path, single: Path) -> Gate:
     Args:
         stacked, single: stores of one study, with the same keys.
     """
-    from luthier.core.store import Store
-
-    worst, steps = 0.0, 0
-    for folder in sorted((stacked / "train").iterdir()):
-        one, other = (Store(store).step("train", folder.name).training_log() for store in (stacked, single))
-        for line, beside in zip(one, other, strict=False):
-            worst, steps = max(worst, abs(line["loss"] - beside["loss"])), steps + 1
     name = f"stacked arms equal single ones: losses within {LOSSES_WITHIN:g}"
-    return Gate(name, worst <= LOSSES_WITHIN if steps else None, f"{worst:.1e} at worst over {steps} steps")
+    if not (stacked / "train").is_dir():
+        return Gate(name, None, "no arms could be stacked")
+    keys = sorted(folder.name for folder in (stacked / "train").iterdir())
+    return same_losses(name, [(losses_in(stacked, key), losses_in(single, key)) for key in keys])
+
+
+def precision_gate(fp32: Sequence[Sequence[float]], bf16: Sequence[Sequence[float]], last: int = 5) -> Gate:
+    """The final losses in bf16 beside those in fp32: their means over seeds may differ by the spread of fp32's.
+
+    Args:
+        fp32, bf16: the losses of a training at every step, one a seed.
+        last: the steps whose mean is a final loss.
+    """
+    if not all((*fp32, *bf16)):
+        return Gate(BF16_LOSSES, None, "no step was logged")
+    wide, narrow = ([statistics.mean(losses[-last:]) for losses in one] for one in (fp32, bf16))
+    apart, spread = abs(statistics.mean(narrow) - statistics.mean(wide)), max(wide) - min(wide)
+    return Gate(BF16_LOSSES, apart <= spread, f"{apart:.1e} apart, {len(wide)} seeds spread over {spread:.1e}")
 
 
 def start_gate(seconds: float, loop_began: float) -> Gate:
-    """How long a second run takes to its first step."""
+    """How long a second run takes until its training loop, and so its first step, begins.
+
+    Args:
+        seconds: from the start of the command to the end of the first step.
+        loop_began: to its beginning; 0 where nobody saw it.
+    """
+    name = f"start to the first step's beginning of a second run under {START_WITHIN:g} s"
+    if not loop_began:
+        return Gate(name, None, "the training loop was over before it was seen")
     return Gate(
-        f"start to first step of a second run under {START_WITHIN:g} s",
+        name,
         loop_began <= START_WITHIN,
-        f"{loop_began:.1f} s to the training loop, {seconds:.1f} s to the end of its first step",
+        f"{loop_began:.1f} s to its beginning, {seconds:.1f} s to its end",
     )
 
 
 def memory_gate(ours: Timed, peers: Sequence[Timed]) -> Gate:
     """Our training process's peak memory beside each peer's."""
     known = [peer for peer in peers if peer.peak_bytes]
+    if not known:
+        return Gate("peak memory below each peer's", None, "no peer was measured")
     figure = ", ".join(f"{peer.name} {peer.peak_bytes / 2**20:.0f} MB" for peer in known)
-    held = bool(known) and all(ours.peak_bytes < peer.peak_bytes for peer in known)
+    held = all(ours.peak_bytes < peer.peak_bytes for peer in known)
     return Gate("peak memory below each peer's", held, f"ours {ours.peak_bytes / 2**20:.0f} MB; {figure}")
 
 

@@ -1,10 +1,10 @@
 """Who trains beside whom: each peer in the settings that it stands for, and ourselves.
 
 - **TRL as installed**: `SFTConfig(use_cpu=True)`, which is bf16 autocast with gradient checkpointing, random batches.
-  Where the CPU has no bf16, the same in fp32 stands beside it.
+  Where the CPU has no bf16, the same in fp32 stands beside it; and alone, where there is no time for emulation.
 - **TRL tuned**: no checkpointing, batches grouped by length, bf16 or fp32, whichever is faster.
-- **litgpt**: its LoRA in fp32 and `bf16-true`, padded batches of 8; and in fp32 a row at a time (its default), which
-  pads nothing.
+- **litgpt**: its LoRA in fp32 and `bf16-true`, in padded batches of 8 and a row at a time (its default), which pads
+  nothing; the last in bf16 only where the CPU has it.
 - **transformers + peft**: a plain loop over padded batches, fp32.
 - **Luthier**: a run as a study has it.
 """
@@ -23,6 +23,8 @@ from luthier.core.environment import has_fast_bf16
 
 OURS = "Luthier"
 TUNED = "TRL tuned"
+RANDOM = "generate, merged, batches of 16, random order"
+SORTED = "generate, merged, batches of 16, sorted"
 ROW_AT_A_TIME = ", a row at a time"
 
 
@@ -44,7 +46,7 @@ def time_training(
     rounds: int,
     seconds: float,
     core: int,
-    emulated: bool,
+    quick: bool,
 ) -> dict[str, Timed]:
     """Every peer's optimizer steps at one rank, in turns, on one core; and the best matrix products between them.
 
@@ -55,9 +57,9 @@ def time_training(
         rank: of LoRA.
         rounds, seconds: as for `in_turns`.
         core: that all work on.
-        emulated: whether tuned peers are tried in bf16 too where the CPU has none.
+        quick: leave out what takes long: bf16 where the CPU emulates it, and the plain loop where there is TRL.
     """
-    bf16 = has_fast_bf16("cpu") or emulated
+    bf16 = has_fast_bf16("cpu") or not quick
     out.mkdir(parents=True, exist_ok=True)
     mixed = rows_in(given_order(len(work.train)), work.train)
     grouped = rows_in(grouped_order(work.train), work.train)
@@ -74,13 +76,15 @@ def time_training(
         size = {**asdict(work.size), "context": CONTEXT}
         for name, precision, micro in (
             ("litgpt fp32", "32-true", BATCH), ("litgpt bf16-true", "bf16-true", BATCH),
-            (f"litgpt fp32{ROW_AT_A_TIME}", "32-true", 1),
+            (f"litgpt fp32{ROW_AT_A_TIME}", "32-true", 1), (f"litgpt bf16-true{ROW_AT_A_TIME}", "bf16-true", 1),
         ):  # fmt: skip
-            if precision == "bf16-true" and not bf16:
+            slow = not has_fast_bf16("cpu") and micro == 1
+            if precision == "bf16-true" and (slow or not bf16):
                 continue
             settings = {"rows": mixed, "size": size, "precision": precision, "micro_batch_size": micro}
             asked[name] = (pythons.litgpt, "run_litgpt.py", settings)
-    asked["transformers + peft"] = (sys.executable, "run_plain.py", {"rows": mixed})
+    if not (quick and pythons.trl):
+        asked["transformers + peft"] = (sys.executable, "run_plain.py", {"rows": mixed})
     store, arm = out / f"ours-{rank}", f"rank {rank} rate {RATES[0]:g}"
     asked[OURS] = (sys.executable, "run_luthier.py", {"study": str(study), "arm": arm, "out": str(store), "prompts": 0})
     asked["products"] = (sys.executable, "run_gemm.py", {"bf16": has_fast_bf16("cpu")})
@@ -93,7 +97,7 @@ def time_training(
 
 def _trl_settings(bf16: bool) -> dict[str, dict[str, Any]]:
     """`SFTConfig`'s settings; those of `TRL tuned` work on grouped rows."""
-    installed: dict[str, dict[str, Any]] = {"TRL as installed": {"use_cpu": True}}
+    installed: dict[str, dict[str, Any]] = {"TRL as installed": {"use_cpu": True}} if bf16 else {}
     if not has_fast_bf16("cpu"):
         installed["TRL as installed, but fp32"] = {"use_cpu": True, "bf16": False}
     tuned = {"use_cpu": True, "gradient_checkpointing": False}
@@ -107,8 +111,10 @@ def time_answers(
 ) -> dict[str, Timed]:
     """Greedy answers by transformers' generate, in random order and sorted by length, and by ourselves, in turns.
 
+    The peer has its adapter merged, answers in batches of 16, and works in the precision that our study has.
+
     Args:
-        work, study: as for training.
+        work, study: the prompts, and a study over them whose trainings are in the store.
         store: of our finished study.
         out: for logs.
         arm, weights: who answers, and where the store has its adapter.
@@ -118,18 +124,18 @@ def time_answers(
     asked = [list(pair.ids[: pair.prompt_length]) for pair in work.test[:prompts]]
     theirs = {
         "model": str(work.model), "adapter": str(weights), "prompts": asked, "batch_size": 16,
-        "new_tokens": NEW_TOKENS, "core": core,
+        "new_tokens": NEW_TOKENS, "core": core, "bf16": has_fast_bf16("cpu"),
     }  # fmt: skip
     ours = {"study": str(study), "arm": arm, "out": str(store), "prompts": prompts, "core": core}
     python = sys.executable
     runners = {
-        "generate, random order": Runner(python, "run_generate.py", theirs, out / "generate_random.log"),
-        "generate, sorted": Runner(python, "run_generate.py", theirs, out / "generate_sorted.log"),
+        RANDOM: Runner(python, "run_generate.py", theirs, out / "generate_random.log"),
+        SORTED: Runner(python, "run_generate.py", theirs, out / "generate_sorted.log"),
         OURS: Runner(python, "run_luthier.py", ours, out / "answers_ours.log"),
     }
-    orders = {
-        "generate, random order": {"do": "answer", "sorted": False},
-        "generate, sorted": {"do": "answer", "sorted": True},
+    orders: dict[str, dict[str, Any]] = {
+        RANDOM: {"do": "answer", "sorted": False},
+        SORTED: {"do": "answer", "sorted": True},
         OURS: {"do": "answer"},
     }
     return in_turns(runners, rounds, seconds=1e9, orders=orders)

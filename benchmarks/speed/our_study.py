@@ -58,8 +58,10 @@ def run_study(study: Path, out: Path, *, workers: int, device: str = "cpu") -> O
     """Run the study file into an empty folder.
 
     Raises:
-        RuntimeError: it failed, or a run of it did.
+        RuntimeError: the folder is not empty, it failed, or a run of it did.
     """
+    if out.exists() and any(out.iterdir()):
+        raise RuntimeError(f"{out} is not empty: its steps would not be measured")
     command = [
         sys.executable, "-m", "luthier.cli", "study", str(study), "--out", str(out), "--workers", str(workers),
         "--device", device,

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
+WARM_UP_ALONE = "its warm-up alone: slow"
 
 
 class Runner:
@@ -82,7 +83,7 @@ class Timed:
         losses: of every step, the first ones included.
         peak_bytes: the most memory.
         note: what the table should say beside it.
-        extra: the last answer, whole.
+        extra: the last answer, whole; its `rates` are the best of all rounds.
     """
 
     name: str
@@ -141,9 +142,12 @@ def in_turns(
             timed.tokens.append(answer["tokens"])
             if "loss" in answer:
                 timed.losses.append(answer["loss"])
+            if "rates" in answer:
+                best = timed.extra.get("rates", {})
+                answer["rates"] = {kind: max(rate, best.get(kind, 0.0)) for kind, rate in answer["rates"].items()}
             timed.extra = answer
             if sum(timed.wall) > seconds and turn < rounds:
-                timed.note = f"{len(timed.wall)} round{'s' if turn else ', the first'} only: slow"
+                timed.note = f"{len(timed.wall)} rounds only: slow" if turn else WARM_UP_ALONE
                 timed.peak_bytes = working.pop(name).end()
     for name, runner in working.items():
         found[name].peak_bytes = runner.end()

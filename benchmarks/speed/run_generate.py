@@ -1,8 +1,9 @@
-"""transformers' `generate` over a peft model, all prompts at an order; see `runner.py`.
+"""transformers' `generate` over a peft model, merged, all prompts at an order; see `runner.py`.
 
-Settings: `model` and `adapter` folders, `prompts` lists of ids, `batch_size`, `new_tokens`. Greedy, fp32, padded on the
-left. Orders: `{"do": "answer", "sorted": false}`; and `{"do": "margins"}`, which answers with every token and by how
-much it led the second.
+Settings: `model` and `adapter` folders, `prompts` lists of ids, `batch_size`, `new_tokens`, and `bf16` for all weights
+in that precision (fp32 by default). Greedy, the adapter merged into the model, padded on the left. Orders:
+`{"do": "answer", "sorted": false}`; and `{"do": "margins"}`, which answers with every token and by how much it led
+the second.
 """
 
 from __future__ import annotations
@@ -23,7 +24,9 @@ def main() -> None:
     from transformers import AutoModelForCausalLM
 
     base = AutoModelForCausalLM.from_pretrained(given["model"])
-    model = PeftModel.from_pretrained(base, given["adapter"]).eval()
+    model = PeftModel.from_pretrained(base, given["adapter"]).merge_and_unload().eval()
+    if given.get("bf16"):
+        model = model.to(torch.bfloat16)
 
     def answer(prompts: list[list[int]], **asked: Any) -> Any:
         width = max(map(len, prompts))

@@ -9,16 +9,18 @@ weights in the store.
 from __future__ import annotations
 
 import json
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from runner import Channel
+from runner import Channel, peak_bytes
 
 
 def main() -> None:
     """Train or answer until told to end."""
     channel = Channel()
     given = channel.settings
+    keep_peak(channel)
     from luthier.core.store import Store
     from luthier.study import Study
 
@@ -26,6 +28,19 @@ def main() -> None:
     spec = next(run for run in plan.runs if run.arm.name == given["arm"])
     work = answer if given["prompts"] else train
     work(channel, spec, Store(given["out"]))
+
+
+def keep_peak(channel: Channel) -> None:
+    """Let no memory be forgotten: a run counts its peak anew, yet memory that it held before was held too."""
+    from luthier.core.environment import reset_peak_memory
+
+    workbench: Any = import_module("luthier.workbench")
+
+    def kept() -> None:
+        channel.peak = max(channel.peak, peak_bytes())
+        reset_peak_memory()
+
+    workbench.reset_peak_memory = kept
 
 
 def train(channel: Channel, spec: Any, store: Any) -> None:

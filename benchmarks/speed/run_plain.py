@@ -23,7 +23,7 @@ def main() -> None:
     lora = LoraConfig(r=given["rank"], lora_alpha=2 * given["rank"], target_modules="all-linear", task_type="CAUSAL_LM")
     model = get_peft_model(AutoModelForCausalLM.from_pretrained(given["model"]), lora).train()
     trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
-    optimizer = torch.optim.AdamW(trained, lr=1e-3)
+    optimizer = torch.optim.AdamW(trained, lr=1e-3, fused=True)
     rows, batch_size = given["rows"], given["batch_size"]
     starts = itertools.cycle(range(0, len(rows) - batch_size + 1, batch_size))
     channel.say(ready=True)

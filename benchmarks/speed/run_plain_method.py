@@ -24,7 +24,7 @@ def main() -> None:
     torch.manual_seed(0)
     model = attached(given).train()
     trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
-    optimizer = torch.optim.AdamW(trained, lr=1e-4)
+    optimizer = torch.optim.AdamW(trained, lr=1e-4, fused=True)
     rows, batch_size = given["rows"], given["batch_size"]
     starts = itertools.cycle(range(0, len(rows) - batch_size + 1, batch_size))
     channel.say(ready=True)
@@ -41,6 +41,7 @@ def main() -> None:
 
 def attached(given: dict[str, Any]) -> Any:
     """The model with the method on it."""
+    import torch
     import transformers
     from peft import get_peft_model
 
@@ -55,6 +56,7 @@ def attached(given: dict[str, Any]) -> Any:
     model = auto.from_pretrained(given["model"])
     arms = Study.load(given["study"]).spec.arms
     method: Any = next(arm for arm in arms if arm.name == given["arm"]).stages[0].method
+    torch.manual_seed(0)  # as a run does before it attaches a method: both draw the same weights
     if isinstance(method, PeftMethod):
         config = method.peft_config(model, None)
         config.task_type = {"llama": "CAUSAL_LM", "bert": "SEQ_CLS", "t5": "SEQ_2_SEQ_LM"}[given["architecture"]]

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import argparse
 import json
+import math
 import statistics
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +17,10 @@ from benchmarks import study16, study16_gpu
 from benchmarks.methods_speed import table as methods_table
 from benchmarks.speed.ceiling import training_flops
 from benchmarks.speed.figures import Figures, answers_table, extrapolated, goals, training_table
-from benchmarks.speed.gates import compared, memory_gate, stacked_gate, start_gate
+from benchmarks.speed.folder import empty_folder
+from benchmarks.speed.gates import compared, memory_gate, precision_gate, same_losses, stacked_gate, start_gate
 from benchmarks.speed.lengths import PAIRS, lengths
-from benchmarks.speed.line_up import OURS
+from benchmarks.speed.line_up import OURS, RANDOM, SORTED
 from benchmarks.speed.method_cells import ARCHITECTURES, make_cells
 from benchmarks.speed.our_study import OurStudy, run_study, weights_of
 from benchmarks.speed.peer import Runner, Timed, failed, in_turns, rows_in
@@ -72,9 +76,14 @@ def test_flops_of_a_token() -> None:
     linear = 2 * (4 * 100 + 3 * 200)
     assert size.linear_parameters == linear
     adapters = 2 * 3 * (8 * 10 + 3 * 30)
-    expected = 4 * linear + 6 * adapters + 12 * 2 * 10 * 2.5 + 4 * 100 * 10 / 4
-    assert training_flops(size, [pair], 3) == pytest.approx(expected)
-    assert training_flops(size, [pair], None) == pytest.approx(6 * linear + 600 + 6 * 100 * 10 / 4)
+    attention, head = 12 * 10 * (2.5 + 3 / 4), 100 * 10 / 4  # the last layer looks from the third position alone
+    unread = 3 / 4 * (2 * 100 + 3 * 200)
+    full = 6 * (linear - unread) + attention + 6 * head
+    assert training_flops(size, [pair], None) == pytest.approx(full)
+    unread_adapters = 3 / 4 * 3 * (4 * 10 + 3 * 30)
+    into_embeddings = 2 * 3 * (100 + 3 * 10)
+    lora = 4 * (linear - unread) + 6 * (adapters - unread_adapters) + attention + 4 * head - into_embeddings
+    assert training_flops(size, [pair], 3) == pytest.approx(lora)
 
 
 def test_rates_are_medians() -> None:
@@ -94,7 +103,8 @@ while True:
     print("noise")
     if channel.settings.get("fails"):
         raise ValueError("broken")
-    channel.done(tokens=7, loss=1.5)
+    rates = channel.settings.get("rates", [1])
+    channel.done(tokens=7, loss=1.5, rates={{"x": rates.pop() if len(rates) > 1 else rates[0]}})
 """
 
 
@@ -108,13 +118,14 @@ def script(tmp_path: Path) -> Path:
 
 def test_runners_work_in_turns(script: Path, tmp_path: Path) -> None:
     runners = {
-        "good": Runner(sys.executable, str(script), {}, tmp_path / "good.log"),
+        "good": Runner(sys.executable, str(script), {"rates": [2, 5, 3]}, tmp_path / "good.log"),
         "bad": Runner(sys.executable, str(script), {"fails": 1}, tmp_path / "bad.log"),
     }
     found = in_turns(runners, rounds=3, seconds=60)
     assert found["good"].tokens == [7, 7, 7]  # the warm-up does not count
     assert found["good"].losses == [1.5] * 4
     assert found["good"].peak_bytes > 1e6
+    assert found["good"].extra["rates"] == {"x": 5}  # the best, not the last
     assert not found["good"].note
     assert "broken" in found["bad"].note and failed(found["bad"])
     assert all(runner.process.poll() is not None for runner in runners.values())
@@ -124,7 +135,7 @@ def test_a_slow_runner_leaves_the_rounds(script: Path, tmp_path: Path) -> None:
     runner = Runner(sys.executable, str(script), {}, tmp_path / "log")
     found = in_turns({"slow": runner}, rounds=5, seconds=0.0)["slow"]
     assert len(found.wall) == 1
-    assert found.note == "1 round, the first only: slow"
+    assert found.note == "its warm-up alone: slow"
     assert not failed(found)
 
 
@@ -140,12 +151,12 @@ def figures() -> Figures:
         }
     }
     answers = {
-        "generate, random order": timed("generate, random order", 10),
-        "generate, sorted": timed("generate, sorted", 14),
+        RANDOM: timed(RANDOM, 10),
+        SORTED: timed(SORTED, 14),
         OURS: timed(OURS, 20),
     }
     ours = OurStudy(100.0, 2, 16, 1000, 5.0, 100, 4.0, 10**8, 3.0, 2.0)
-    return Figures({8: 1e6}, 1000, 16, 960, 2, ours, training, answers, [])
+    return Figures({8: 1e6}, 1000, 16, [8], 960, 2, ours, training, answers, [])
 
 
 def test_tables_and_totals_follow_from_the_rates() -> None:
@@ -163,17 +174,38 @@ def test_tables_and_totals_follow_from_the_rates() -> None:
     assert goals(found)[0].startswith("6.00x TRL as installed")
     assert goals(found)[1].startswith("3.00x TRL tuned, fp32")
     assert goals(found)[2] == "litgpt: not measured"
+    assert [line.split()[0] for line in goals(found)[3:]] == ["2.00x", "1.43x", "15%"]
+    assert goals(found)[5] == "15% of the bf16 ceiling (goal 60%, floor 50%)"
+
+
+def test_totals_say_where_a_rank_stands_for_others() -> None:
+    found = replace(figures(), ranks=(4, 8))
+    assert {how for _, _, how in extrapolated(found)[1:]} == {"extrapolated: rank 8 stands for 4, 8"}
+    two = replace(found, training={**found.training, 4: found.training[8], 32: {OURS: timed(OURS, 1)}})
+    assert {how for _, _, how in extrapolated(two)[1:]} == {"extrapolated"}
+    assert next(seconds for name, seconds, _ in extrapolated(two)[1:] if name == OURS) == extrapolated(found)[-1][1]
 
 
 def test_answers_may_part_only_at_a_near_tie() -> None:
     ours = ["w5 w6", "w5 w7", "w5 w7", "w5"]
     theirs = [([5, 6], [1, 1]), ([5, 8], [1, 1]), ([5, 8], [1, 1e-5]), ([5, 1], [1, 1])]
     assert compared(ours, theirs) == (1, 1, 5)
+    assert compared(["w5 <s> w7"], [([5, 2, 8], [1, 1e-5, 1])]) == (1, 0, 1)  # the margin is of the word that differs
 
 
 def test_gates_know_their_bounds() -> None:
     assert start_gate(6.0, 4.9).held and not start_gate(7.0, 5.1).held
+    assert start_gate(1.0, 0.0).held is None
+    for one, other, held in (
+        ([1.0, 2.0], [1.0, 2.00001], True), ([1.0, 2.0], [1.0, 2.1], False), ([1.0, math.nan], [1.0, 2.0], False),
+        ([1.0], [1.0, 2.0], False), ([], [], None),
+    ):  # fmt: skip
+        assert same_losses("x", [([1.0], [1.0]), (one, other)] if one else [(one, other)]).held is held
+    assert precision_gate([[3.0], [3.2]], [[3.1], [3.3]]).held
+    assert precision_gate([[3.0], [3.2]], [[3.4], [3.6]]).held is False
+    assert precision_gate([[3.0], [3.2]], [[math.nan], [3.1]]).held is False
     ours = timed(OURS, 1, peak_bytes=10)
+    assert memory_gate(ours, []).held is None
     assert memory_gate(ours, [timed("a", 1, peak_bytes=20)]).held
     assert not memory_gate(ours, [timed("a", 1, peak_bytes=20), timed("b", 1, peak_bytes=9)]).held
 
@@ -185,15 +217,20 @@ def test_stacked_arms_are_compared_step_by_step(tmp_path: Path) -> None:
         (tmp_path / name / "train" / "key" / "train.jsonl").write_text("".join(lines), encoding="utf-8")
     assert stacked_gate(tmp_path / "stacked", tmp_path / "single").held
     assert stacked_gate(tmp_path / "stacked", tmp_path / "other").held is False
-    assert stacked_gate(tmp_path / "none", tmp_path / "single").held is None
+    assert stacked_gate(tmp_path / "none", tmp_path / "single").held is False
+    assert stacked_gate(tmp_path / "nowhere", tmp_path / "single").held is None
 
 
 def test_other_tables() -> None:
     text = text_table(("a", "b", ""), [("x", "1", "note"), ("long name", "22", "")])
     assert text.splitlines()[2:] == ["x           1  note", "long name  22"]
     cells: dict[str, dict[str, Any]] = {name: {} for name in ARCHITECTURES}
-    cells["llama"] = {"lora": {"cpu_ratio": 1.2, "wall_ratio": 1.3}, "bitfit": {"refused": "no biases"}}
-    assert "1.20x (1.30x) !" in methods_table(cells)
+    cells["llama"] = {
+        "lora": {"cpu_ratio": 1.2, "wall_ratio": 1.3, "loss_difference": 2e-3},
+        "bitfit": {"refused": "no biases"},
+    }
+    assert "1.20x (1.30x) 2e-03 !" in methods_table(cells)
+    assert "lora on llama: first losses are 2.0e-03 apart" in methods_table(cells)
     assert "bitfit on llama: no biases" in methods_table(cells)
     points = [Point("length", "64", 1e-3, 1e-3, 1e6), Point("length", "128", 2e-3, 2e-3, 4e6)]
     assert growth_table(points).splitlines()[-1].split() == ["length", "128", "2000", "2000", "2.00", "0.50"]
@@ -202,8 +239,20 @@ def test_other_tables() -> None:
 def test_quick_changes_only_what_is_not_given() -> None:
     options = study16.parsed(["--quick", "--steps", "7"])
     assert (options.steps, options.ranks) == (7, [8])
-    options = study16.parsed(["--share", "0.1"])
-    assert (options.pairs, options.prompts, options.steps) == (200, 50, 40)
+    options = study16.parsed(["--share", "0.1", "--arms", "8"])
+    assert (options.pairs, options.prompts, options.steps, options.ranks) == (200, 50, 40, (4, 8))
+
+
+def test_what_was_measured_before_is_not_measured_again(tmp_path: Path) -> None:
+    assert empty_folder(str(tmp_path)) == tmp_path
+    (tmp_path / "store").mkdir()
+    with pytest.raises(argparse.ArgumentTypeError, match="not an empty folder"):
+        empty_folder(str(tmp_path))
+    with pytest.raises(SystemExit) as ended:
+        study16.parsed(["--out", str(tmp_path)])
+    assert ended.value.code == 2
+    with pytest.raises(RuntimeError, match="not empty"):
+        run_study(tmp_path / "x.yaml", tmp_path, workers=1)
 
 
 @pytest.mark.slow
