@@ -62,6 +62,9 @@ def parsed(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, help="of those answers (3; quick: 1)")
     parser.add_argument("--gate-steps", type=int, help="steps over which losses are compared (40; quick: 2)")
     parser.add_argument("--seconds", type=float, help="after which a peer leaves the rounds (1800; quick: 10)")
+    parser.add_argument(
+        "--no-emulated", action="store_true", help="leave out bf16 that this CPU emulates (as quick does)"
+    )
     parser.add_argument("--trl-python", type=Path, help="of an environment with trl and peft")
     parser.add_argument("--litgpt-python", type=Path, help="of an environment with litgpt")
     parser.add_argument("--out", type=empty_folder, help="an empty folder to work in; a temporary one by default")
@@ -75,6 +78,7 @@ def parsed(arguments: Sequence[str] | None) -> argparse.Namespace:
         "pairs": 24, "prompts": 2, "steps": 2, "ranks": [8], "answers": 16, "rounds": 1, "gate_steps": 2,
         "seconds": 10.0,
     }  # fmt: skip
+    options.emulated = not (options.quick or options.no_emulated)
     for name, value in (quick if options.quick else full).items():
         if getattr(options, name) is None:
             setattr(options, name, value)
@@ -105,7 +109,7 @@ def measure(options: argparse.Namespace, out: Path) -> Figures:
         with part(f"training in turns, rank {rank}"):
             peers[rank] = time_training(
                 longer, steps, pythons, out / "peers", rank=rank, rounds=options.steps, seconds=options.seconds,
-                core=core, quick=options.quick,
+                core=core, emulated=options.emulated, plain=not options.quick,
             )  # fmt: skip
     arm = f"rank {ranks[0]} rate {RATES[0]:g}"
     with part("answers in turns"):
@@ -149,7 +153,7 @@ def printed(figures: Figures, options: argparse.Namespace, where: dict[str, Any]
     left_out = [name for name in ("trl", "litgpt") if getattr(options, f"{name}_python") is None]
     studies = [(name, f"{seconds:,.0f}", how) for name, seconds, how in extrapolated(figures)]
     slow = {
-        "peers in bf16, which this CPU emulates": options.quick and not has_fast_bf16("cpu"),
+        "peers in bf16, which this CPU emulates": not options.emulated and not has_fast_bf16("cpu"),
         "the plain transformers + peft loop": options.quick and options.trl_python is not None,
     }
     marks = {None: "----", True: "pass", False: "FAIL"}

@@ -46,7 +46,8 @@ def time_training(
     rounds: int,
     seconds: float,
     core: int,
-    quick: bool,
+    emulated: bool,
+    plain: bool,
 ) -> dict[str, Timed]:
     """Every peer's optimizer steps at one rank, in turns, on one core; and the best matrix products between them.
 
@@ -57,9 +58,10 @@ def time_training(
         rank: of LoRA.
         rounds, seconds: as for `in_turns`.
         core: that all work on.
-        quick: leave out what takes long: bf16 where the CPU emulates it, and the plain loop where there is TRL.
+        emulated: whether peers are timed in bf16 where the CPU has none, which takes minutes a step.
+        plain: whether the plain loop is timed where there is TRL.
     """
-    bf16 = has_fast_bf16("cpu") or not quick
+    bf16 = has_fast_bf16("cpu") or emulated
     out.mkdir(parents=True, exist_ok=True)
     mixed = rows_in(given_order(len(work.train)), work.train)
     grouped = rows_in(grouped_order(work.train), work.train)
@@ -83,7 +85,7 @@ def time_training(
                 continue
             settings = {"rows": mixed, "size": size, "precision": precision, "micro_batch_size": micro}
             asked[name] = (pythons.litgpt, "run_litgpt.py", settings)
-    if not (quick and pythons.trl):
+    if plain or not pythons.trl:
         asked["transformers + peft"] = (sys.executable, "run_plain.py", {"rows": mixed})
     store, arm = out / f"ours-{rank}", f"rank {rank} rate {RATES[0]:g}"
     asked[OURS] = (sys.executable, "run_luthier.py", {"study": str(study), "arm": arm, "out": str(store), "prompts": 0})
