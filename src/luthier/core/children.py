@@ -41,7 +41,7 @@ def get_ready(device: str) -> None:
     if not forked(device):
         return
     multiprocessing.set_forkserver_preload([PRELOADED])
-    resource_tracker.ensure_running()  # it would unblock the signals
+    _track()  # it would unblock the signals
     try:
         with _environment(_OF_THE_SERVER), _blocked():  # Ctrl-C and SIGTERM are the command's to answer
             forkserver.ensure_running()
@@ -78,12 +78,19 @@ def start_child(
     ours, theirs = context.Pipe()
     everything = {**os.environ, **environment}
     process = context.Process(target=_begin, args=(everything, target, theirs, *arguments), daemon=True)
-    resource_tracker.ensure_running()
+    _track()
     # What is forked has its mask from the server, whose first answer takes as long as its imports.
     with _environment(environment), nullcontext() if forked(device) else _blocked():
         process.start()
     theirs.close()
     return process, ours
+
+
+def _track() -> None:
+    """Start what multiprocessing keeps its books with. It would warn of semaphores that libraries have made in a server
+    that was killed; it removes them all the same."""
+    with _environment({"PYTHONWARNINGS": "ignore:resource_tracker:UserWarning"}):
+        resource_tracker.ensure_running()
 
 
 def _end_server() -> None:
