@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from luthier.core.durable import replacing
 from luthier.core.errors import LuthierError
 from luthier.core.types import Example
+from luthier.models.kernels import Kernels
 from luthier.pretrain_file import PretrainSpec
 from luthier.tasks.corpus import Source, TaskSource
 from luthier.tasks.task import load_task
@@ -41,7 +42,7 @@ def packed_data(spec: PretrainSpec, tokenizer: Any, tokens: Path) -> PackedData:
         short_context=spec.short_context if spec.short_share else spec.architecture.row,
         short_share=spec.short_share,
         step_tokens=step_tokens,
-        micro_tokens=spec.training.micro_batch_tokens or 4096,
+        micro_tokens=spec.training.micro_batch_tokens or Kernels().tokens,
         steps=max(1, round(spec.tokens / step_tokens)),
         seed=spec.seed,
         held_out={name: stored(tokens, name, "held-out") for name in spec.sources},

@@ -20,6 +20,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from luthier.core.settings import digest
 from luthier.version import __version__
 
 LIBRARIES = (
@@ -66,6 +67,17 @@ def capture_environment(folder: Path | str = ".") -> dict[str, Any]:
         "memory_bytes": memory_bytes(),
         "gpus": [{"name": gpu.name, "memory_bytes": gpu.memory_bytes} for gpu in _gpus()],
     }
+
+
+def machine_file(name: str, *depends: Any) -> Path:
+    """Where the user's cache folder keeps what was measured on this machine; another machine has another file.
+
+    Args:
+        name: what was measured, in a word.
+        depends: what else it depends on (libraries, threads, shapes).
+    """
+    root = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    return root / "luthier" / f"{name}-{digest([platform.machine(), _cpu_model(), os.cpu_count(), *depends])}.json"
 
 
 def usable_cores() -> int:

@@ -11,8 +11,6 @@ folder; the choice stands beside every training, and one that is resumed goes on
 from __future__ import annotations
 
 import json
-import os
-import platform
 import statistics
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -25,8 +23,7 @@ from typing import Any, Literal
 from filelock import FileLock
 
 from luthier.core.durable import read_object, replace_file
-from luthier.core.environment import capture_environment
-from luthier.core.settings import digest
+from luthier.core.environment import machine_file
 
 _VERSION = 2
 """Raised when a choice comes to mean something else."""
@@ -235,10 +232,7 @@ def _seconds(*ways: Callable[[], None], rounds: int = _ROUNDS) -> list[float]:
 def _cache_path(shapes: _Shapes, threads: int) -> Path:
     import torch
 
-    root = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    cpu = capture_environment()["cpu"]
-    machine = digest([_VERSION, platform.machine(), cpu["model"], cpu["cores"], torch.__version__, threads, shapes])
-    return root / "luthier" / f"kernels-{machine}.json"
+    return machine_file("kernels", _VERSION, torch.__version__, threads, shapes)
 
 
 @contextmanager

@@ -43,7 +43,8 @@ def _quick(cls: type, compute: Callable[[Any, Tensor], Tensor]) -> type:
     if cls not in _classes:
 
         def forward(self: Any, x: Tensor) -> Tensor:
-            if x.dtype == torch.float32 and x.device.type == "cpu" and not torch.is_autocast_enabled("cpu"):
+            own = {x.dtype, *(weights.dtype for weights in self.parameters(recurse=False))}
+            if own == {torch.float32} and x.device.type == "cpu" and not torch.is_autocast_enabled("cpu"):
                 return compute(self, x)
             return cls.forward(self, x)  # type: ignore[attr-defined]
 
@@ -52,8 +53,6 @@ def _quick(cls: type, compute: Callable[[Any, Tensor], Tensor]) -> type:
 
 
 def _norm(layer: Any, x: Tensor) -> Tensor:
-    if layer.weight.dtype != torch.float32:
-        return type(layer).__mro__[1].forward(layer, x)  # type: ignore[attr-defined]
     return _Norm.apply(x, layer.weight, layer.variance_epsilon)  # type: ignore[no-untyped-call]
 
 

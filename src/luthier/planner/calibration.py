@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import os
-import platform
 import statistics
 import time
 from collections.abc import Callable
@@ -17,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from luthier.core.environment import capture_environment
+from luthier.core.environment import machine_file
 from luthier.core.settings import digest
 
 if TYPE_CHECKING:
@@ -103,10 +102,7 @@ def cache_path(threads: int) -> Path:
     """Where the figures of this machine, this torch and so many threads are kept."""
     import torch
 
-    root = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    cpu = capture_environment()["cpu"]
-    machine = digest([_VERSION, platform.machine(), cpu["model"], cpu["cores"], torch.__version__, threads])
-    return root / "luthier" / f"speed-{machine}.json"
+    return machine_file("speed", _VERSION, torch.__version__, threads)
 
 
 def clock(threads: int) -> float:
