@@ -12,11 +12,10 @@ take a peer is extrapolated: tokens by its median rate at each rank, on as many 
 `transformers`, adapter merged, to 64 prompts.
 
 The gates say whether the ratios count (`speed/gates.py`). Where this CPU has no bf16, peers in bf16 emulate it: the
-table shows them as slow as they are, over as many steps as `--seconds` allows; `--quick` leaves them out, and the
-plain loop where there is TRL.
+table shows them as slow as they are, over as many steps as `--seconds` allows; `--quick` leaves them out.
 
-The full size takes hours on two cores; `--share 0.1` takes that share of the pairs and prompts, and says so. Exits
-with 1 where a gate does not hold.
+The full size takes hours on two cores; `--share 0.1` takes that share of the pairs and prompts, and says so; what is
+measured lies in `--out` round by round. Exits with 1 where a gate does not hold.
 """
 
 from __future__ import annotations
@@ -39,7 +38,7 @@ from benchmarks.speed.figures import PRODUCTS, Figures, answers_table, extrapola
 from benchmarks.speed.folder import empty_folder  # noqa: E402
 from benchmarks.speed.gate_studies import GateStudies  # noqa: E402
 from benchmarks.speed.gates import memory_gate  # noqa: E402
-from benchmarks.speed.line_up import OURS, Pythons, time_answers, time_training  # noqa: E402
+from benchmarks.speed.line_up import BOUND, OURS, Pythons, time_answers, time_training  # noqa: E402
 from benchmarks.speed.machine import cores, machine  # noqa: E402
 from benchmarks.speed.our_study import run_study, weights_of  # noqa: E402
 from benchmarks.speed.peer import Timed  # noqa: E402
@@ -102,6 +101,7 @@ def measure(options: argparse.Namespace, out: Path) -> Figures:
     ranks = ranks_of(options)
     with part("our study"):
         ours = run_study(work.study("study16", ranks, RATES, SEEDS), out / "study", workers=len(cores()))
+        (out / "study.json").write_text(json.dumps(ours.record(), indent=1) + "\n", encoding="utf-8")
     peers: dict[int, dict[str, Timed]] = {}
     pythons = Pythons(options.trl_python, options.litgpt_python)
     steps = longer.study("steps", options.ranks, RATES[:1], SEEDS[:1])
@@ -109,7 +109,7 @@ def measure(options: argparse.Namespace, out: Path) -> Figures:
         with part(f"training in turns, rank {rank}"):
             peers[rank] = time_training(
                 longer, steps, pythons, out / "peers", rank=rank, rounds=options.steps, seconds=options.seconds,
-                core=core, emulated=options.emulated, plain=not options.quick,
+                core=core, emulated=options.emulated,
             )  # fmt: skip
     arm = f"rank {ranks[0]} rate {RATES[0]:g}"
     with part("answers in turns"):
@@ -122,7 +122,7 @@ def measure(options: argparse.Namespace, out: Path) -> Figures:
         prompts = 2 if options.quick else 16
         gates = GateStudies(size, options.gate_steps, prompts, options.trl_python, out / "gate", core).gates()
     last = peers[options.ranks[-1]]
-    beside = [timed for name, timed in last.items() if name not in (OURS, PRODUCTS)]
+    beside = [timed for name, timed in last.items() if name not in (OURS, BOUND, PRODUCTS)]
     return Figures(
         flops={rank: training_flops(size, longer.train, rank) for rank in options.ranks},
         tokens=sum(len(pair.ids) for pair in work.train),
@@ -152,16 +152,13 @@ def printed(figures: Figures, options: argparse.Namespace, where: dict[str, Any]
     part = "" if options.share == 1 else f", a share of {options.share:g} of the full size"
     left_out = [name for name in ("trl", "litgpt") if getattr(options, f"{name}_python") is None]
     studies = [(name, f"{seconds:,.0f}", how) for name, seconds, how in extrapolated(figures)]
-    slow = {
-        "peers in bf16, which this CPU emulates": not options.emulated and not has_fast_bf16("cpu"),
-        "the plain transformers + peft loop": options.quick and options.trl_python is not None,
-    }
+    emulated = not options.emulated and not has_fast_bf16("cpu")
     marks = {None: "----", True: "pass", False: "FAIL"}
     lines = [
         f"{figures.arms} LoRA runs, {size} model{part}: {options.pairs} pairs and {options.prompts} prompts each",
         f"{where['cpu_name']}, {figures.cores} cores, load {where['load']}, {where['date']}: {where['command']}",
         *(f"{name} is left out: no --{name}-python was given" for name in left_out),
-        *(f"left out by --quick: {what}" for what, skipped in slow.items() if skipped),
+        *(["left out: peers in bf16, which this CPU emulates"] if emulated else []),
         *([f"{options.answers} answers are one batch: both orders are the same work"] if options.answers <= 16 else []),
         "",
         training_table(figures),

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from benchmarks.speed.gates import Gate
-from benchmarks.speed.line_up import OURS, RANDOM, ROW_AT_A_TIME, SORTED, TUNED
+from benchmarks.speed.line_up import BOUND, OURS, RANDOM, ROW_AT_A_TIME, SORTED, TUNED
 from benchmarks.speed.our_study import OurStudy
 from benchmarks.speed.peer import Timed, failed
 from benchmarks.speed.text_table import text_table
@@ -121,6 +121,8 @@ def extrapolated(figures: Figures) -> list[tuple[str, float, str]]:
         timed_at, own = (", ".join(map(str, ranks)) for ranks in (among, figures.ranks))
         how = f"extrapolated: rank {timed_at} stands for {own}"
     for name in figures.names:
+        if name == BOUND:
+            continue
         rate = figures.rate(name, among=among)
         answers = figures.answers[OURS] if name == OURS else tidy if name.startswith(TUNED) else slowest
         if rate is None or failed(answers):
@@ -131,9 +133,10 @@ def extrapolated(figures: Figures) -> list[tuple[str, float, str]]:
 
 
 def goals(figures: Figures) -> list[str]:
-    """The ratios that matter, beside goal and floor: each to the fastest setting of a peer."""
+    """The ratios that matter, beside goal and floor: each to the fastest setting of a peer, and what it could be at
+    most in fp32."""
     lines = []
-    ours = figures.rate(OURS)
+    ours, bound_rate = figures.rate(OURS), figures.rate(BOUND) if BOUND in figures.names else None
     for peer, goal, floor in (("TRL as installed", 5.0, 4.0), (TUNED, 3.3, 2.7), ("litgpt", 3.2, 2.7)):
         rates = {name: figures.rate(name) for name in figures.names if name.startswith(peer)}
         known = {name: rate for name, rate in rates.items() if rate is not None}
@@ -142,7 +145,8 @@ def goals(figures: Figures) -> list[str]:
             continue
         bound = f"(goal {goal:g}x, floor {floor:g}x)"
         fastest = max(known, key=lambda name: known[name])
-        lines.append(f"{ours / known[fastest]:.2f}x {fastest}, the fastest setting there {bound}")
+        most = "" if bound_rate is None else f"; {BOUND} would be {bound_rate / known[fastest]:.2f}x"
+        lines.append(f"{ours / known[fastest]:.2f}x {fastest}, the fastest setting there {bound}{most}")
         padded = {name: rate for name, rate in known.items() if not name.endswith(ROW_AT_A_TIME)}
         if fastest not in padded and padded:
             fastest = max(padded, key=lambda name: padded[name])

@@ -5,8 +5,10 @@
 - **TRL tuned**: no checkpointing, batches grouped by length, bf16 or fp32, whichever is faster.
 - **litgpt**: its LoRA in fp32 and `bf16-true`, in padded batches of 8 and a row at a time (its default), which pads
   nothing; the last in bf16 only where the CPU has it.
-- **transformers + peft**: a plain loop over padded batches, fp32.
+- **transformers + peft**: a plain loop over padded batches, fp32; where there is no TRL (`methods_speed.py` has it
+  throughout).
 - **Luthier**: a run as a study has it.
+- **Frozen products alone**: no peer but a bound, the matrix products that no LoRA training in fp32 can do without.
 """
 
 from __future__ import annotations
@@ -26,6 +28,7 @@ TUNED = "TRL tuned"
 RANDOM = "generate, merged, batches of 16, random order"
 SORTED = "generate, merged, batches of 16, sorted"
 ROW_AT_A_TIME = ", a row at a time"
+BOUND = "frozen products alone, fp32"
 
 
 @dataclass(frozen=True)
@@ -47,7 +50,6 @@ def time_training(
     seconds: float,
     core: int,
     emulated: bool,
-    plain: bool,
 ) -> dict[str, Timed]:
     """Every peer's optimizer steps at one rank, in turns, on one core; and the best matrix products between them.
 
@@ -59,7 +61,6 @@ def time_training(
         rounds, seconds: as for `in_turns`.
         core: that all work on.
         emulated: whether peers are timed in bf16 where the CPU has none, which takes minutes a step.
-        plain: whether the plain loop is timed where there is TRL.
     """
     bf16 = has_fast_bf16("cpu") or emulated
     out.mkdir(parents=True, exist_ok=True)
@@ -85,16 +86,17 @@ def time_training(
                 continue
             settings = {"rows": mixed, "size": size, "precision": precision, "micro_batch_size": micro}
             asked[name] = (pythons.litgpt, "run_litgpt.py", settings)
-    if plain or not pythons.trl:
+    if not pythons.trl:
         asked["transformers + peft"] = (sys.executable, "run_plain.py", {"rows": mixed})
     store, arm = out / f"ours-{rank}", f"rank {rank} rate {RATES[0]:g}"
     asked[OURS] = (sys.executable, "run_luthier.py", {"study": str(study), "arm": arm, "out": str(store), "prompts": 0})
+    asked[BOUND] = (sys.executable, "run_products.py", {"rows": mixed, "size": asdict(work.size)})
     asked["products"] = (sys.executable, "run_gemm.py", {"bf16": has_fast_bf16("cpu")})
     runners = {
         name: Runner(python, script, {**common, **settings}, out / f"{name} {rank}.log".replace(" ", "_"))
         for name, (python, script, settings) in asked.items()
     }
-    return in_turns(runners, rounds, seconds)
+    return in_turns(runners, rounds, seconds, record=out / f"rank {rank}.json".replace(" ", "_"))
 
 
 def _trl_settings(bf16: bool) -> dict[str, dict[str, Any]]:

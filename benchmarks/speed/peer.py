@@ -7,7 +7,7 @@ import os
 import statistics
 import subprocess
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -107,7 +107,11 @@ class Timed:
 
 
 def in_turns(
-    runners: Mapping[str, Runner], rounds: int, seconds: float, orders: Mapping[str, Mapping[str, Any]] | None = None
+    runners: Mapping[str, Runner],
+    rounds: int,
+    seconds: float,
+    orders: Mapping[str, Mapping[str, Any]] | None = None,
+    record: Path | None = None,
 ) -> dict[str, Timed]:
     """Let every runner do its order once a round, one after the other, and end them.
 
@@ -116,6 +120,7 @@ def in_turns(
         rounds: that count; a warm-up round comes before.
         seconds: a runner that has worked for longer is left out of the rounds that remain, and its note says so.
         orders: `{"do": ..}` for each; a step where none are given.
+        record: a file that has all of it as JSON after each round, should the rest be cut off.
     """
     found = {name: Timed(name) for name in runners}
     working = {}
@@ -149,6 +154,10 @@ def in_turns(
             if sum(timed.wall) > seconds and turn < rounds:
                 timed.note = f"{len(timed.wall)} rounds only: slow" if turn else WARM_UP_ALONE
                 timed.peak_bytes = working.pop(name).end()
+        if record is not None:
+            record.write_text(
+                json.dumps([asdict(timed) for timed in found.values()], indent=1) + "\n", encoding="utf-8"
+            )
     for name, runner in working.items():
         found[name].peak_bytes = runner.end()
     for name in set(runners) - set(working):

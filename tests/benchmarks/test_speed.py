@@ -7,7 +7,7 @@ import json
 import math
 import statistics
 import sys
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ from benchmarks.speed.figures import Figures, answers_table, extrapolated, goals
 from benchmarks.speed.folder import empty_folder
 from benchmarks.speed.gates import compared, memory_gate, precision_gate, same_losses, stacked_gate, start_gate
 from benchmarks.speed.lengths import PAIRS, lengths
-from benchmarks.speed.line_up import OURS, RANDOM, SORTED
+from benchmarks.speed.line_up import BOUND, OURS, RANDOM, SORTED
 from benchmarks.speed.method_cells import ARCHITECTURES, make_cells
 from benchmarks.speed.our_study import OurStudy, run_study, weights_of
 from benchmarks.speed.peer import Runner, Timed, failed, in_turns, rows_in
@@ -121,7 +121,9 @@ def test_runners_work_in_turns(script: Path, tmp_path: Path) -> None:
         "good": Runner(sys.executable, str(script), {"rates": [2, 5, 3]}, tmp_path / "good.log"),
         "bad": Runner(sys.executable, str(script), {"fails": 1}, tmp_path / "bad.log"),
     }
-    found = in_turns(runners, rounds=3, seconds=60)
+    found = in_turns(runners, rounds=3, seconds=60, record=tmp_path / "found.json")
+    kept = {one["name"]: one for one in json.loads((tmp_path / "found.json").read_text())}
+    assert kept["good"]["wall"] == found["good"].wall and "broken" in kept["bad"]["note"]
     assert found["good"].tokens == [7, 7, 7]  # the warm-up does not count
     assert found["good"].losses == [1.5] * 4
     assert found["good"].peak_bytes > 1e6
@@ -176,6 +178,21 @@ def test_tables_and_totals_follow_from_the_rates() -> None:
     assert goals(found)[2] == "litgpt: not measured"
     assert [line.split()[0] for line in goals(found)[3:]] == ["2.00x", "1.43x", "15%"]
     assert goals(found)[5] == "15% of the bf16 ceiling (goal 60%, floor 50%)"
+
+
+def test_the_bound_is_no_peer() -> None:
+    found = figures()
+    found = replace(found, training={8: {**found.training[8], BOUND: timed(BOUND, 1000)}})
+    assert goals(found)[0].endswith("frozen products alone, fp32 would be 10.00x")
+    assert BOUND in training_table(found)
+    assert BOUND not in [name for name, _, _ in extrapolated(found)]
+
+
+@pytest.mark.slow
+def test_products_of_a_step_alone(tmp_path: Path) -> None:
+    settings = {"rows": [[[4, 5, 6, 7], 2]] * 8, "size": asdict(TINY), "batch_size": 8}
+    found = in_turns({BOUND: Runner(sys.executable, "run_products.py", settings, tmp_path / "log")}, 2, 60)[BOUND]
+    assert not failed(found) and found.tokens == [32, 32]
 
 
 def test_totals_say_where_a_rank_stands_for_others() -> None:
