@@ -135,7 +135,9 @@ def test_short_rows_are_measured_without_a_tokenizer(
     monkeypatch.setattr("luthier.models.load.load_tokenizer", asked)
     short = {"prompt": "{{ summary }}"}
     planned(make_study(task=short), check_lengths=True)
-    with pytest.raises(AssertionError):  # of 256 tokens
+    more_bytes = "{{ dialogue }}" + 8 * " and bring the cats."  # than 224, but not more tokens
+    planned(make_study(task={"prompt": more_bytes}), check_lengths=True)
+    with pytest.raises(AssertionError):
         planned(make_study(task={"prompt": "{{ dialogue }} {{ dialogue }} {{ dialogue }}"}), check_lengths=True)
     with pytest.raises(AssertionError):
         planned(make_study(task=short, arms=[{"prompt_tuning": {"virtual_tokens": 200}}]), check_lengths=True)

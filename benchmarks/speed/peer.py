@@ -21,7 +21,7 @@ class Runner:
     Args:
         python: of the environment that has what it needs.
         script: one of the `run_*.py` beside this file.
-        settings: what it is told.
+        settings: what it is told, in a file beside the log.
         log: where its stderr goes.
 
     Raises:
@@ -31,10 +31,11 @@ class Runner:
     def __init__(self, python: str | Path, script: str, settings: Mapping[str, Any], log: Path):
         environment = {**os.environ, "PYTHONPATH": str(ROOT / "src"), "TOKENIZERS_PARALLELISM": "false"}
         environment |= {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"} if settings.get("core") is not None else {}
-        self.log = log
+        self.log, told = log, log.with_name(f"{log.name}.json")
+        told.write_text(json.dumps(settings), encoding="utf-8")
         with open(log, "w", encoding="utf-8") as errors:
             self.process = subprocess.Popen(
-                [str(python), str(Path(__file__).parent / script), json.dumps(settings)],
+                [str(python), str(Path(__file__).parent / script), str(told)],
                 stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors, text=True, env=environment, cwd=ROOT,
             )  # fmt: skip
 

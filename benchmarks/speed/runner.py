@@ -1,7 +1,8 @@
 """The runner's side of the conversation with a benchmark: JSON lines on stdin and stdout.
 
 A runner is a process of its own, in whatever Python environment its library needs: this file and the runners beside it
-import the standard library and that library alone. Its settings come as one JSON object in the command line. Then
+import the standard library and that library alone. Its settings are a JSON object, in the file that the command line
+names. Then
 
     {"do": "step"}  ->  {"wall": .., "cpu": .., "tokens": .., ...}     once for each line, until
     {"do": "end"}   ->  {"peak_bytes": ..}
@@ -24,7 +25,7 @@ class Channel:
     """What a runner hears and says; all else that is printed goes to stderr."""
 
     def __init__(self) -> None:
-        self.settings: dict[str, Any] = json.loads(sys.argv[1])
+        self.settings: dict[str, Any] = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
         self._out = os.fdopen(os.dup(1), "w")
         os.dup2(2, 1)
         self._marks = (0.0, 0.0)

@@ -1,16 +1,17 @@
 """Rows that are longer than a model's context, found before anything is trained.
 
-To count tokens takes the model's tokenizer, and that takes transformers: seconds of imports. Most rows are so short
-that their bytes alone say that they fit; where all are, and the tokenizer's files leave nothing to ask, neither is
-asked for.
+To count tokens as they will be takes the model's tokenizer, and that takes transformers and torch: seconds of imports.
+Most rows are so short that their bytes alone say that they fit, and most others that a rough count of their tokens
+does. Where that is so of all, and the tokenizer's files leave nothing to ask, transformers is not asked for.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 from luthier.core.errors import LuthierError
 from luthier.core.types import SPLITS, Example, Message
@@ -26,6 +27,8 @@ TooLong = Mapping[tuple[str, str], Sequence[Example]]
 
 _AROUND = 32
 """Tokens that may stand around prompt and answer and between their turns: far more than there are."""
+_ROUGHLY = 1.25
+"""How many tokens of a prompt there may be for one that the bare tokenizer finds in its parts."""
 _WIDEST = 36
 """Bytes that a character beyond ASCII may become: U+FDFA, the widest, normalises to 18 characters in 33 bytes."""
 
@@ -79,18 +82,30 @@ class _Measure:
         self._virtual = max((stage.method.added_positions for stage in stages), default=0)
         assert files.context is not None
         frames = max((_most_tokens(frame) for frame in self._frames), default=0)
-        plain = files.kind != "encoder" and _is_plain(files.folder)  # an encoder's words are counted one by one
-        self._free = files.context - _AROUND - self._virtual - frames if plain else 0
+        self._free = files.context - _AROUND - self._virtual - frames
+        # An encoder's words are counted one by one.
+        self._plain = _plain_tokenizer(files.folder) if files.kind != "encoder" else None
 
     def holds(self, example: Example) -> bool:
         """Whether the example fits, with its longest answer."""
         answers = (*example.references, *example.choices)
-        turns = sum(_most_tokens(message.content) + 2 for message in example.messages)
-        if turns + max(_most_tokens(answer) for answer in answers) <= self._free:
+        if self._plain is not None and (
+            self._at_most(_most_tokens, example, answers) <= self._free
+            or _ROUGHLY * self._at_most(self._count, example, answers) <= self._free
+        ):
             return True
         if isinstance(self._renderer, EncoderRenderer):
             return self._renderer.fits(example.messages, words=example.words, added=self._added)
         return self._renderer.fits(example.messages, answers=answers, added=self._added)
+
+    @staticmethod
+    def _at_most(tokens: Callable[[str], int], example: Example, answers: Sequence[str]) -> int:
+        turns = sum(tokens(message.content) + 2 for message in example.messages)
+        return turns + max(tokens(answer) for answer in answers)
+
+    def _count(self, text: str) -> int:
+        assert self._plain is not None
+        return len(self._plain.encode(text, add_special_tokens=False).ids)
 
     @cached_property
     def _renderer(self) -> Renderer | EncoderRenderer:
@@ -108,8 +123,8 @@ class _Measure:
         return self._virtual + max(framing, default=0)
 
 
-def _is_plain(folder: Path) -> bool:
-    """Whether the tokenizer's files show at once what transformers would ask of them.
+def _plain_tokenizer(folder: Path) -> Any:
+    """The bare tokenizer, where its files show at once what transformers would ask of them; else None.
 
     That is one readable file, an end of sequence, no token without an embedding, and no chat template, which could
     write anything around a prompt. In any doubt it is not plain, and the tokenizer itself says what is wrong.
@@ -119,15 +134,17 @@ def _is_plain(folder: Path) -> bool:
     try:
         settings = json.loads((folder / "tokenizer_config.json").read_text(encoding="utf-8"))
         rows = config_value(json.loads((folder / "config.json").read_text(encoding="utf-8")), "vocab_size")
-        vocabulary = Tokenizer.from_file(str(folder / "tokenizer.json")).get_vocab()
+        tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+        vocabulary = tokenizer.get_vocab()
         beside = [int(number) for number in settings.get("added_tokens_decoder", ())]
         end = settings["eos_token"]
         ends = (end if isinstance(end, str) else end["content"]) in vocabulary
     except Exception:  # the library raises nothing narrower
-        return False
+        return None
     within = isinstance(rows, int) and max([*vocabulary.values(), *beside]) < rows
     more = [*folder.glob("*chat_template*"), *folder.glob("added_tokens.json")]
-    return ends and within and not more and not settings.get("chat_template")
+    tokenizer.no_truncation()
+    return tokenizer if ends and within and not more and not settings.get("chat_template") else None
 
 
 def _most_tokens(text: str) -> int:

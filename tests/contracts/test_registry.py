@@ -74,8 +74,9 @@ def test_a_word_is_a_method_or_a_prompting_never_both() -> None:
 def test_is_documented(kind: str, cls: type[Named]) -> None:
     assert cls.__dict__.get("__doc__", "").strip()
     assert (sys.modules[cls.__module__].__doc__ or "").strip()
+    described = cls.descriptions()
     for name, field in cls.model_fields.items():
-        assert field.description, f"{cls.name}.{name} has no docstring"
+        assert described.get(name), f"{cls.name}.{name} has no docstring"
         assert not field.is_required(), f"{cls.name}.{name}: a bare word must do"
 
 

@@ -7,12 +7,16 @@ the key and suggests the nearest one.
 
 from __future__ import annotations
 
+import ast
 import copy
 import difflib
 import hashlib
+import inspect
 import json
-import sys
+import textwrap
 from collections.abc import Mapping, Sequence
+from functools import cache
+from itertools import pairwise
 from typing import Any, ClassVar, TypeVar
 
 import yaml
@@ -21,16 +25,11 @@ from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 from luthier.core.errors import LuthierError
 
-_DESCRIBED = "luthier.preload" not in sys.modules
-"""Whether settings know their descriptions, for which every class's source is read: in workers nobody asks for them."""
-
 
 class Settings(BaseModel):
     """Base of everything that a user can set. Frozen; unknown keys are refused with a suggestion."""
 
-    model_config = ConfigDict(
-        frozen=True, extra="forbid", use_attribute_docstrings=_DESCRIBED, validate_default=True, protected_namespaces=()
-    )
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True, protected_namespaces=())
 
     version: ClassVar[int] = 1
     """Raised when the same settings come to mean something else: it enters the digest."""
@@ -48,6 +47,27 @@ class Settings(BaseModel):
                     )
         return data
 
+    @classmethod
+    def descriptions(cls) -> dict[str, str]:
+        """What the docstrings under its keys say, by key.
+
+        Read from the source when it is asked for: pydantic's `use_attribute_docstrings` would do it for every class
+        at every start, in a second.
+        """
+        found: dict[str, str] = {}
+        for base in reversed(cls.__mro__):
+            if issubclass(base, Settings):
+                found |= _attribute_docstrings(base)
+        return {key: text for key, text in found.items() if key in cls.model_fields}
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        found = handler(schema)
+        properties = handler.resolve_ref_schema(found).get("properties", {})
+        for key, text in cls.descriptions().items():
+            properties[key].setdefault("description", text)
+        return found
+
     def fingerprint(self) -> Any:
         """The resolved settings as plain data, each class with its version: what the digest is taken of."""
         return {
@@ -59,6 +79,20 @@ class Settings(BaseModel):
     def digest(self) -> str:
         """Sixteen hex digits of the SHA-256 of the fingerprint."""
         return digest(self.fingerprint())
+
+
+@cache
+def _attribute_docstrings(cls: type) -> dict[str, str]:
+    """The strings under the annotated names of a class, in its own body."""
+    ((definition),) = ast.parse(textwrap.dedent(inspect.getsource(cls))).body
+    assert isinstance(definition, ast.ClassDef)
+    found = {}
+    for one, next_one in pairwise(definition.body):
+        if isinstance(one, ast.AnnAssign) and isinstance(one.target, ast.Name) and isinstance(next_one, ast.Expr):
+            match next_one.value:
+                case ast.Constant(value=str(text)):
+                    found[one.target.id] = inspect.cleandoc(text)
+    return found
 
 
 class Named(Settings):
