@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from luthier.models.batch import Batch
 from luthier.models.forward import scored_logits
+from luthier.objectives.cross_entropy import summed_cross_entropy
 from luthier.objectives.objective import Objective
 
 if TYPE_CHECKING:
@@ -19,9 +20,7 @@ class NextToken(Objective):
     """Cross-entropy of the scored tokens; a unit is a token. Which are scored is the data's to say."""
 
     def loss(self, model: Any, batch: Batch) -> torch.Tensor:
-        from torch.nn.functional import cross_entropy
-
-        return cross_entropy(scored_logits(model, batch), batch.targets, reduction="sum")
+        return summed_cross_entropy(model, batch)
 
     def losses(self, model: Any, batch: Batch, arms: int) -> torch.Tensor:
         """The loss of each arm, `(arm,)`, where the batch holds the same rows once for every arm, one arm after the

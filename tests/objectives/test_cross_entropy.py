@@ -1,0 +1,86 @@
+"""The cross-entropy in parts: the same sum and gradients, fewer logits at once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+
+from luthier.methods.full import Full
+from luthier.methods.method import Method
+from luthier.methods.reparameterised.lora import LoRA
+from luthier.models.batch import flat_batch, padded_batch
+from luthier.objectives import cross_entropy
+from luthier.objectives.cross_entropy import summed_cross_entropy
+from tests.training.small import attached, sequences
+
+ROWS = sequences(5)
+
+
+def gradients(model: Any, loss: torch.Tensor) -> dict[str, torch.Tensor]:
+    model.zero_grad()
+    loss.backward()
+    return {name: weight.grad.clone() for name, weight in model.named_parameters() if weight.grad is not None}
+
+
+def logits_at_once(model: Any) -> tuple[list[int], Callable[[], None]]:
+    rows: list[int] = []
+    head = model.get_output_embeddings()
+
+    def seen(module: Any, args: Any, output: torch.Tensor) -> None:
+        if output.shape[-1] == head.weight.shape[0]:
+            rows.append(len(output))
+
+    return rows, head.register_forward_hook(seen).remove
+
+
+@pytest.mark.parametrize("make", [flat_batch, lambda rows: padded_batch(rows, pad_id=0)], ids=["flat", "padded"])
+@pytest.mark.parametrize("method", [Full(), LoRA(rank=2)], ids=["full", "lora"])
+def test_parts_give_the_loss_and_gradients_of_the_whole(
+    make: Any, method: Method, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model, batch = attached(method), make(ROWS)
+    whole = summed_cross_entropy(model, batch)
+    expected = gradients(model, whole)
+    assert expected
+    monkeypatch.setattr(cross_entropy, "MOST_LOGITS", 3 * model.get_output_embeddings().weight.shape[0])
+    summed_cross_entropy(model, batch)  # finds out that the head is the last of the model
+    rows, remove = logits_at_once(model)
+    parts = summed_cross_entropy(model, batch)
+    found = gradients(model, parts)
+    remove()
+    assert max(rows) == 3 < len(batch.targets)
+    assert parts.item() == pytest.approx(whole.item(), rel=1e-6)
+    assert found.keys() == expected.keys()
+    for name, gradient in expected.items():
+        assert (found[name] - gradient).abs().max() <= 1e-5 * gradient.abs().max(), name
+
+
+def test_a_model_that_changes_its_heads_output_is_left_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    model, batch = attached(Full()), flat_batch(ROWS)
+    inner = model.forward
+
+    def capped(*args: Any, **kwargs: Any) -> Any:
+        output = inner(*args, **kwargs)
+        output.logits = output.logits.tanh()
+        return output
+
+    monkeypatch.setattr(model, "forward", capped)
+    expected = summed_cross_entropy(model, batch).item()
+    monkeypatch.setattr(cross_entropy, "MOST_LOGITS", 1)
+    rows, remove = logits_at_once(model)
+    assert summed_cross_entropy(model, batch).item() == expected
+    remove()
+    assert rows[-1] == len(batch.targets)
+
+
+def test_the_head_is_whole_again_afterwards(monkeypatch: pytest.MonkeyPatch) -> None:
+    model, batch = attached(Full()), flat_batch(ROWS)
+    monkeypatch.setattr(cross_entropy, "MOST_LOGITS", 1)
+    summed_cross_entropy(model, batch)
+    head = model.get_output_embeddings()
+    assert "forward" not in head.__dict__
+    with torch.no_grad():
+        assert model(input_ids=batch.input_ids, position_ids=batch.position_ids).logits.shape[-1] == len(head.weight)
