@@ -14,6 +14,7 @@ from luthier.methods.reparameterised.lora import LoRA
 from luthier.models.batch import flat_batch, padded_batch
 from luthier.objectives import cross_entropy
 from luthier.objectives.cross_entropy import summed_cross_entropy
+from luthier.training.loop import on_device
 from tests.training.small import attached, sequences
 
 ROWS = sequences(5)
@@ -56,6 +57,19 @@ def test_parts_give_the_loss_and_gradients_of_the_whole(
     assert found.keys() == expected.keys()
     for name, gradient in expected.items():
         assert (found[name] - gradient).abs().max() <= 1e-5 * gradient.abs().max(), name
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_parts_are_computed_in_the_precision_of_the_model(precision: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    model, batch = attached(Full()), flat_batch(ROWS)
+    _, forward = on_device(model, "cpu", precision, compiled=False)
+    whole = summed_cross_entropy(forward, batch)
+    monkeypatch.setattr(cross_entropy, "MOST_LOGITS", 3 * len(model.get_output_embeddings().weight))
+    rows, remove = logits_at_once(model)
+    parts = summed_cross_entropy(forward, batch)
+    remove()
+    assert rows[-1] <= 3
+    assert parts.item() == pytest.approx(whole.item(), rel=1e-6)
 
 
 def test_a_model_that_changes_its_heads_output_is_left_whole(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,7 +11,7 @@ product of the head.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 MOST_LOGITS = 2**27
 """Logits at once: half a gigabyte in fp32."""
+_AFTERWARDS = ("final_logit_softcapping", "logit_scale", "logits_scaling")
+"""What configs call that which happens to logits after the head."""
 _LAST = "luthier_head_is_last"
 """The attribute that keeps whether a model gives its head's output as it is."""
 
@@ -45,18 +47,24 @@ def summed_cross_entropy(model: Any, batch: Batch) -> torch.Tensor:
     def of_some(hidden: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
         return cross_entropy(head(hidden).float(), targets, reduction="sum")
 
-    hidden = _in_front_of(head, model, batch)
+    hidden, precision = _in_front_of(head, model, batch)
     parts = zip(hidden.split(max(1, rows)), batch.targets.split(max(1, rows)), strict=True)
-    losses: list[torch.Tensor] = [checkpoint(of_some, *part, use_reentrant=False) for part in parts]
+    with precision:
+        losses: list[torch.Tensor] = [checkpoint(of_some, *part, use_reentrant=False) for part in parts]
     return sum(losses[1:], losses[0])
 
 
-def _in_front_of(head: Any, model: Any, batch: Batch) -> torch.Tensor:
-    """What the head would read at the scored positions, `(n, d_model)`."""
-    given: list[torch.Tensor] = []
+def _in_front_of(head: Any, model: Any, batch: Batch) -> tuple[torch.Tensor, AbstractContextManager[Any]]:
+    """What the head would read at the scored positions, `(n, d_model)`, and the precision that it would compute in:
+    Fabric sets it within the model's forward pass alone."""
+    import torch
+
+    given: list[tuple[torch.Tensor, AbstractContextManager[Any]]] = []
 
     def keep(hidden: torch.Tensor) -> torch.Tensor:
-        given.append(hidden)
+        kind = hidden.device.type
+        on, dtype = torch.is_autocast_enabled(kind), torch.get_autocast_dtype(kind)
+        given.append((hidden, torch.autocast(kind, dtype=dtype, enabled=on)))
         return hidden
 
     with _in_place_of_its_forward(head, keep):
@@ -79,15 +87,20 @@ def _in_place_of_its_forward(module: Any, forward: Any) -> Iterator[None]:
 
 def _head_is_last(model: Any, head: Any, batch: Batch) -> bool:
     """Whether the model's logits are what its head gives: Gemma 2 caps them, Granite scales them. Tried once, on two
-    positions."""
+    positions; read from the config where there is nothing to try, in a plan."""
+    import torch
+    from torch._subclasses.fake_tensor import is_fake
+
+    if is_fake(head.weight):
+        return not any(getattr(model.config, name, None) for name in _AFTERWARDS)
     known: bool | None = head.__dict__.get(_LAST)
     if known is None:
-        import torch
-
         assert batch.scored is not None
         few = replace(batch, scored=batch.scored[:2], targets=batch.targets[:2])
         with inference(model):
             logits = scored_logits(model, few)
-            known = torch.allclose(head(_in_front_of(head, model, few)).float(), logits, rtol=1e-3, atol=1e-4)
+            hidden, precision = _in_front_of(head, model, few)
+            with precision:
+                known = torch.allclose(head(hidden).float(), logits, rtol=1e-3, atol=1e-4)
         head.__dict__[_LAST] = known
     return known
