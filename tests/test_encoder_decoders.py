@@ -144,6 +144,7 @@ def test_what_is_measured_depends_on_the_kinds():
     assert "no text is sampled from one" in both["base samples"] and "second half" in both["generated prose"]
 
 
+@pytest.mark.slow
 def test_a_decoder_beside_it(make_study: MakeStudy, model: Path, decoder: Path, tmp_path: Path):
     study = make_study(models=[str(decoder), str(model)], arms=["zero_shot", "lora"], forgetting=True)
     store = finished(study, tmp_path)

@@ -157,6 +157,7 @@ def test_tags_are_learnt_and_reported(places: dict[str, Any], tmp_path: Path) ->
     assert "entity_f1" in done.report().read_text(encoding="utf-8")
 
 
+@pytest.mark.slow
 def test_one_file_serves_a_decoder_and_an_encoder(places: dict[str, Any], decoder: Path, tmp_path: Path) -> None:
     arms = ["full"]
     task = {**classes(places), "generation": {"max_new_tokens": 4}}

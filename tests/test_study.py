@@ -103,6 +103,7 @@ def test_another_test_set_trains_nothing(make_study: MakeStudy, out: Path):
     assert all(result.status == "finished" for result in study.results)
 
 
+@pytest.mark.slow
 def test_what_no_seed_changes_is_done_once(make_study: MakeStudy, out: Path):
     arms = ["zero_shot", {"few_shot": {"shots": 1}}, {"name": "a", "method": "lora"}, {"name": "b", "method": "lora"}]
     study = make_study(arms=arms, seeds=[0, 1], baselines=True).run(out, device="cpu")

@@ -72,6 +72,7 @@ def test_trials_then_runs_then_controls(make_study: MakeStudy, tmp_path: Path):
     assert {"planned", "train", "retention", "done"} <= phases and "failed" not in phases
 
 
+@pytest.mark.slow
 def test_a_wider_search_repeats_nothing(make_study: MakeStudy, tmp_path: Path):
     make_study(arms=["lora"], trials=2).run(tmp_path, device="cpu")
     store = Store(tmp_path)

@@ -40,6 +40,7 @@ def printed(plan: Planned) -> str:
     return console.file.getvalue()  # type: ignore[attr-defined]
 
 
+@pytest.mark.slow
 def test_the_largest_pass_is_the_last_that_fits(tmp_path: Path):
     found = subject(tmp_path, layers=1)
     asked = rows(found, count=4, length=32)

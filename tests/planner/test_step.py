@@ -91,7 +91,7 @@ def test_recomputed_activations_take_less_memory_and_more_operations(tmp_path: P
     ("kind", "method"),
     [
         ("decoder", LoRA()),
-        ("encoder-decoder", Full()),
+        pytest.param("encoder-decoder", Full(), marks=pytest.mark.slow),
         pytest.param("decoder", Full(), marks=pytest.mark.slow),
         pytest.param("encoder-decoder", LoRA(), marks=pytest.mark.slow),
     ],

@@ -45,7 +45,10 @@ addEventListener("message", (event) => {
 <iframe src="probed.html" style="width: %dpx; height: 800px; border: 0"></iframe>
 </body></html>"""
 
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium on this machine")
+pytestmark = [
+    pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium on this machine"),
+    pytest.mark.xdist_group("pages"),  # a page is opened once
+]
 
 
 @pytest.fixture(scope="module", params=[(), (50, 1000)], ids=["one group", "two sizes"])

@@ -21,6 +21,8 @@ from tests.scaling.synthetic import FEW_STARTS
 from tests.scaling.test_scale_file import FILE
 from tests.tiny import SENTENCES
 
+pytestmark = pytest.mark.xdist_group("scale")  # the runs of the fixture are done once
+
 WORDS = [word for sentence in SENTENCES for word in sentence.split()]
 
 

@@ -269,6 +269,7 @@ def test_a_task_that_is_no_mixture() -> None:
         load_mixture(read(TaskSettings, {"data": "generated/instructions/sort"}, "x"))
 
 
+@pytest.mark.slow
 def test_every_generated_instruction_task_at_once() -> None:
     settings = {
         "name": "instructions",
