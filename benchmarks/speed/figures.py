@@ -81,10 +81,11 @@ def training_table(figures: Figures) -> str:
             continue
         steps = "+".join(str(len(one.wall)) for one in timed)
         memory = max(one.peak_bytes for one in timed) / 2**20
+        used = "" if name == BOUND else f"{rate * flops / peak:.0%}"  # it makes fewer of them a token
         rows.append(
             (
                 name, f"{rate:,.0f}", f"{cpu:,.0f}", f"{ours / rate:.2f}x", f"{ours_cpu / cpu:.2f}x",
-                f"{rate * flops / peak:.0%}", f"{memory:,.0f} MB", f"{steps} steps{'; ' + note if note else ''}",
+                used, f"{memory:,.0f} MB", f"{steps} steps{'; ' + note if note else ''}",
             )
         )  # fmt: skip
     header = ("training, one core", "tokens/s", "per CPU s", "ours is", "by CPU", "of peak", "memory", "")

@@ -20,7 +20,7 @@ def main() -> None:
     """Train or answer until told to end."""
     channel = Channel()
     given = channel.settings
-    import_module("luthier.preload")  # what a worker is forked from, and no more: it counts as memory
+    import_module("luthier.preload")  # as in a worker, which holds no more than this before it works
     keep_peak(channel)
     from luthier.core.store import Store
     from luthier.study import Study

@@ -84,7 +84,10 @@ class Settings(BaseModel):
 @cache
 def _attribute_docstrings(cls: type) -> dict[str, str]:
     """The strings under the annotated names of a class, in its own body."""
-    ((definition),) = ast.parse(textwrap.dedent(inspect.getsource(cls))).body
+    try:
+        ((definition),) = ast.parse(textwrap.dedent(inspect.getsource(cls))).body
+    except (OSError, TypeError):  # installed without sources
+        return {}
     assert isinstance(definition, ast.ClassDef)
     found = {}
     for one, next_one in pairwise(definition.body):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from typing import TYPE_CHECKING, Any
 
 from luthier.models.batch import Batch
@@ -26,10 +26,58 @@ def scored_logits(model: Any, batch: Batch) -> torch.Tensor:
         RuntimeError: a flat batch for a model that would attend across its sequences: one that was not switched by
             `use_flat_attention`, or one with gradient checkpointing, whose second forward pass runs after this one.
     """
+    with _ready(model, batch):
+        return _logits(model, batch)
+
+
+def in_front_of_head(model: Any, head: Any, batch: Batch) -> tuple[torch.Tensor, AbstractContextManager[Any]]:
+    """What the head would read at the scored positions, `(n, d_model)`, and the precision that it would compute in:
+    Fabric sets it within the model's forward pass alone. Neither the head nor what comes after it is computed.
+
+    Args:
+        model: as for `scored_logits`.
+        head: its output embedding.
+        batch: what it reads.
+    """
+    import torch
+
+    given: list[tuple[torch.Tensor, AbstractContextManager[Any]]] = []
+
+    def arrive(hidden: torch.Tensor) -> torch.Tensor:
+        kind = hidden.device.type
+        on, dtype = torch.is_autocast_enabled(kind), torch.get_autocast_dtype(kind)
+        given.append((hidden.reshape(-1, hidden.shape[-1]), torch.autocast(kind, dtype=dtype, enabled=on)))
+        raise _ArrivedError
+
+    # Passes that find out what can be kept go through the whole model, so they come first.
+    with _ready(model, batch), _in_place_of_its_forward(head, arrive), suppress(_ArrivedError):
+        _logits(model, batch)
+    return given[0]
+
+
+class _ArrivedError(Exception):
+    """The forward pass has come to the head."""
+
+
+@contextmanager
+def _in_place_of_its_forward(module: Any, forward: Any) -> Iterator[None]:
+    own = module.__dict__.get("forward")
+    module.forward = forward
+    try:
+        yield
+    finally:
+        if own is None:
+            del module.forward
+        else:
+            module.forward = own
+
+
+@contextmanager
+def _ready(model: Any, batch: Batch) -> Iterator[None]:
     if batch.lengths:
         _refuse_leaks(model)
     with from_lowest_trained(model, batch, _logits):
-        return _logits(model, batch)
+        yield
 
 
 def _logits(model: Any, batch: Batch) -> torch.Tensor:
