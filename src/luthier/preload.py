@@ -1,7 +1,7 @@
 """What every worker computes with, imported as this module is: in the process from which workers are forked.
 
-`multiprocessing` imports modules there by name (`core/children.py`); nothing else in the library imports this one. Libraries drag in whatever else is installed, in
-seconds; what a worker has no use for is kept from them.
+`multiprocessing` imports modules there by name (`core/children.py`); nothing else in the library imports this one.
+Libraries drag in whatever else is installed, in seconds; what a worker has no use for is kept from them.
 """
 
 from __future__ import annotations
