@@ -12,7 +12,7 @@ from luthier.methods.full import Full
 from luthier.methods.method import Method
 from luthier.methods.reparameterised.lora import LoRA
 from luthier.methods.selective.layers import Layers
-from luthier.models.batch import flat_batch, padded_batch
+from luthier.models.batch import Batch, flat_batch, padded_batch
 from luthier.models.encoder_decoder import start_id
 from luthier.models.lower_layers import forget_lower_layers, keep_lower_layers
 from luthier.objectives import cross_entropy
@@ -29,13 +29,6 @@ def gradients(model: Any, loss: torch.Tensor) -> dict[str, torch.Tensor]:
     return {name: weight.grad.clone() for name, weight in model.named_parameters() if weight.grad is not None}
 
 
-def assert_alike(found: dict[str, torch.Tensor], expected: dict[str, torch.Tensor]) -> None:
-    assert found.keys() == expected.keys()
-    largest = max(float(gradient.abs().max()) for gradient in expected.values())
-    for name, gradient in expected.items():
-        assert (found[name] - gradient).abs().max() <= 1e-5 * largest, name
-
-
 def logits_at_once(model: Any) -> tuple[list[int], Callable[[], None]]:
     rows: list[int] = []
     head = model.get_output_embeddings()
@@ -47,16 +40,12 @@ def logits_at_once(model: Any) -> tuple[list[int], Callable[[], None]]:
     return rows, head.register_forward_hook(seen).remove
 
 
-@pytest.mark.parametrize("make", [flat_batch, lambda rows: padded_batch(rows, pad_id=0)], ids=["flat", "padded"])
-@pytest.mark.parametrize("method", [Full(), LoRA(rank=2)], ids=["full", "lora"])
-def test_parts_give_the_loss_and_gradients_of_the_whole(
-    make: Any, method: Method, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    model, batch = attached(method), make(ROWS)
+def check_parts(model: Any, batch: Batch, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In parts of three targets, loss and gradients are those of the whole."""
     whole = summed_cross_entropy(model, batch)
     expected = gradients(model, whole)
     assert expected
-    monkeypatch.setattr(cross_entropy, "MOST_LOGITS", 3 * model.get_output_embeddings().weight.shape[0])
+    monkeypatch.setattr(cross_entropy, "MOST_LOGITS", 3 * len(model.get_output_embeddings().weight))
     summed_cross_entropy(model, batch)  # finds out that the head is the last of the model
     rows, remove = logits_at_once(model)
     parts = summed_cross_entropy(model, batch)
@@ -64,7 +53,19 @@ def test_parts_give_the_loss_and_gradients_of_the_whole(
     remove()
     assert max(rows) == 3 < len(batch.targets)
     assert parts.item() == pytest.approx(whole.item(), rel=1e-6)
-    assert_alike(found, expected)
+    assert found.keys() == expected.keys()
+    largest = max(float(gradient.abs().max()) for gradient in expected.values())
+    for name, gradient in expected.items():
+        assert (found[name] - gradient).abs().max() <= 1e-5 * largest, name
+
+
+@pytest.mark.parametrize("make", [flat_batch, lambda rows: padded_batch(rows, pad_id=0)], ids=["flat", "padded"])
+@pytest.mark.parametrize("method", [Full(), LoRA(rank=2)], ids=["full", "lora"])
+def test_parts_give_the_loss_and_gradients_of_the_whole(
+    make: Any, method: Method, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model, batch = attached(method), make(ROWS)
+    check_parts(model, batch, monkeypatch)
 
 
 @pytest.mark.parametrize("family", ["t5", "bart", "bloom", "gpt2"])
@@ -75,17 +76,7 @@ def test_every_kind_of_head_goes_in_parts(family: str, flat: bool, monkeypatch: 
     model = attached(Full(), family=family)
     data = supervised_data(ROWS, flat=flat, start_id=start_id(model))
     batch = data.step(0, 0)[0]
-    whole = summed_cross_entropy(model, batch)
-    expected = gradients(model, whole)
-    monkeypatch.setattr(cross_entropy, "MOST_LOGITS", 3 * len(model.get_output_embeddings().weight))
-    summed_cross_entropy(model, batch)
-    rows, remove = logits_at_once(model)
-    parts = summed_cross_entropy(model, batch)
-    found = gradients(model, parts)
-    remove()
-    assert max(rows) == 3 < len(batch.targets)
-    assert parts.item() == pytest.approx(whole.item(), rel=1e-6)
-    assert_alike(found, expected)
+    check_parts(model, batch, monkeypatch)
 
 
 def test_layers_that_are_kept_are_found_with_the_whole_model(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,7 +11,7 @@ from luthier.models.flat import first_position, flat_row, is_flat
 from luthier.models.flat_prompts import prompt_before_each
 from luthier.models.labelled import LabelledBatch, head_logits
 from luthier.models.last_layer import last_layer_only_at
-from luthier.models.lower_layers import from_lowest_trained
+from luthier.models.lower_layers import from_lowest_trained, replaced
 from luthier.models.row_tasks import rows_of_tasks
 
 if TYPE_CHECKING:
@@ -43,33 +43,20 @@ def in_front_of_head(model: Any, head: Any, batch: Batch) -> tuple[torch.Tensor,
 
     given: list[tuple[torch.Tensor, AbstractContextManager[Any]]] = []
 
-    def arrive(hidden: torch.Tensor) -> torch.Tensor:
+    def arrive(_: Any, hidden: torch.Tensor) -> None:
         kind = hidden.device.type
         on, dtype = torch.is_autocast_enabled(kind), torch.get_autocast_dtype(kind)
         given.append((hidden.reshape(-1, hidden.shape[-1]), torch.autocast(kind, dtype=dtype, enabled=on)))
         raise _ArrivedError
 
     # Passes that find out what can be kept go through the whole model, so they come first.
-    with _ready(model, batch), _in_place_of_its_forward(head, arrive), suppress(_ArrivedError):
+    with _ready(model, batch), replaced([head], arrive), suppress(_ArrivedError):
         _logits(model, batch)
     return given[0]
 
 
 class _ArrivedError(Exception):
     """The forward pass has come to the head."""
-
-
-@contextmanager
-def _in_place_of_its_forward(module: Any, forward: Any) -> Iterator[None]:
-    own = module.__dict__.get("forward")
-    module.forward = forward
-    try:
-        yield
-    finally:
-        if own is None:
-            del module.forward
-        else:
-            module.forward = own
 
 
 @contextmanager

@@ -114,7 +114,7 @@ class _LowerLayers:
             return
         hidden = _laid_out(batch, self._states_of(forward, batch, run))
         output = hidden if self._surplus is None else (hidden, *self._surplus)
-        with _replaced(self.layers, lambda *_, **__: output):
+        with replaced(self.layers, lambda *_, **__: output):
             yield
 
     def _states_of(self, forward: Any, batch: Batch, run: Run) -> list[torch.Tensor]:
@@ -147,7 +147,7 @@ class _LowerLayers:
             raise _LeftError
 
         assert self.layers
-        with torch.inference_mode(False), torch.no_grad(), _replaced(self.layers[-1:], leave):
+        with torch.inference_mode(False), torch.no_grad(), replaced(self.layers[-1:], leave):
             try:
                 run(forward, _unscored(batch))
             except _LeftError:
@@ -218,7 +218,7 @@ def _frozen_layers(model: Any, run: Callable[[], Any]) -> tuple[list[Any], tuple
 
     hook = register_module_forward_pre_hook(lambda module, _: entered.append(module))
     try:
-        with _replaced(stack, watch):
+        with replaced(stack, watch):
             run()
     except _LeftError:
         pass
@@ -240,15 +240,18 @@ def _is_plain(module: Any) -> bool:
 
 
 @contextmanager
-def _replaced(layers: Sequence[Any], forward: Callable[..., Any]) -> Iterator[None]:
-    """Within it, these layers compute `forward(layer, ...)`."""
+def replaced(modules: Sequence[Any], forward: Callable[..., Any]) -> Iterator[None]:
+    """Within it, these modules compute `forward(module, ...)`."""
+    before = [vars(module).get("forward") for module in modules]
     try:
-        for layer in layers:
-            layer.forward = partial(forward, layer)
+        for module in modules:
+            module.forward = partial(forward, module)
         yield
     finally:
-        for layer in layers:
-            vars(layer).pop("forward", None)
+        for module, own in zip(modules, before, strict=True):
+            vars(module).pop("forward", None)
+            if own is not None:
+                module.forward = own
 
 
 def _unscored(batch: Batch) -> Batch:
