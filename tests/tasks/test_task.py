@@ -264,6 +264,23 @@ def test_folder_through_the_datasets_library(tmp_path: Path, monkeypatch: pytest
     assert task.splits["test"][0].where == f"{folder}/test:row 1"
 
 
+def test_splits_of_the_hub_are_taken_as_they_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    datasets = pytest.importorskip("datasets")
+    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "cache")
+    folder = tmp_path / "set"
+    folder.mkdir()
+    for split, (count, start) in {"train": (100, 0), "validation": (10, 100), "test": (5, 200)}.items():
+        _write(folder / f"{split}.jsonl", _rows(count, start))
+    task = _load(data={"hub": str(folder), "test": "validation"})
+    assert task.name == "set" and task.splits["test"][0].where == f"{folder}/validation:row 1"
+    assert _sizes(task) == {"train": 90, "validation": 10, "test": 10}
+    assert _sizes(_load(data={"hub": str(folder)})) == {"train": 100, "validation": 10, "test": 5}
+    with pytest.raises(LuthierError, match=r"no dev split \(it has train, validation, test\)"):
+        _load(data={"hub": str(folder), "test": "dev"})
+    with pytest.raises(LuthierError, match="overlap"):
+        _load(data={"hub": str(folder), "test": "train"})
+
+
 def test_hub_id_offline_says_to_give_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     datasets = pytest.importorskip("datasets")
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)

@@ -11,14 +11,14 @@ from luthier.core.types import SPLITS
 from luthier.tasks.generated import GENERATED
 from luthier.tasks.instruction_tasks import POOL, instruction_names, instruction_task, is_instruction_task
 from luthier.tasks.readers import BadRow, Row, read_rows
-from luthier.tasks.task_settings import GENERATED_PREFIX, DataFiles, Limits
+from luthier.tasks.task_settings import GENERATED_PREFIX, DataFiles, HubData, Limits
 
 Part = Literal["train", "validation", "test", "all"]
 Rows = Mapping[Part, Sequence[Row | BadRow]]
 """Rows by split; `all` alone where they are yet to be split."""
 
 
-def rows_of(data: str | DataFiles, limit: Limits) -> Rows:
+def rows_of(data: str | DataFiles | HubData, limit: Limits) -> Rows:
     """The rows that a task's `data` names; what is written without end, to what `limit` asks for.
 
     Raises:
@@ -27,6 +27,8 @@ def rows_of(data: str | DataFiles, limit: Limits) -> Rows:
     """
     if isinstance(data, DataFiles):
         return _from_files(data)
+    if isinstance(data, HubData):
+        return _from_hub(data)
     if is_instruction_task(data):
         return _from_instructions(data, limit)
     if data.startswith(GENERATED_PREFIX):
@@ -60,31 +62,45 @@ def _from_generator(data: str) -> Rows:
     return {split: _numbered(rows, f"{data}/{split}") for split, rows in GENERATED[name](0).items()}
 
 
-def _from_hub(data: str) -> Rows:
+def _from_hub(data: str | HubData) -> Rows:
+    if isinstance(data, str):
+        found = _loaded(data, None)
+        if len(found) == 1:
+            ((name, rows),) = found.items()
+            return {"all": _numbered(rows, f"{data}/{name}")}
+        return _named_splits(data, found, {split: split for split in SPLITS if split in found or split == "test"})
+    found = _loaded(data.hub, data.config)
+    named: dict[Part, str] = {"train": data.train, "test": data.test}
+    if data.validation is not None or ("validation" in found and data.test != "validation"):
+        named["validation"] = data.validation or "validation"
+    return _named_splits("/".join(part for part in (data.hub, data.config) if part), found, named)
+
+
+def _loaded(name: str, config: str | None) -> dict[str, Any]:
     import datasets
 
     try:
-        loaded = datasets.load_dataset(data)
+        return dict(datasets.load_dataset(name, config))
     except (
         Exception
     ) as error:  # offline, unknown, gated, no usable files, which of several: the library has no one class
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise LuthierError(
-            f"the dataset {data} cannot be loaded: {reason}",
-            where=f"data: {data}",
+            f"the dataset {name} cannot be loaded: {reason}",
+            where=f"data: {name}",
             mend="check the id and the connection, or give files: data: {train: FILE, validation: FILE, test: FILE}",
         ) from None
-    found: dict[str, Any] = dict(loaded)
-    if len(found) == 1:
-        ((name, rows),) = found.items()
-        return {"all": _numbered(rows, f"{data}/{name}")}
-    if "test" not in found:
-        raise LuthierError(
-            f"the dataset {data} has no test split (it has {', '.join(found)})",
-            where=f"data: {data}",
-            mend="give files with a test split, or one file as {all: FILE} to be split by fractions",
-        )
-    return {split: _numbered(found[split], f"{data}/{split}") for split in SPLITS if split in found}
+
+
+def _named_splits(name: str, found: Mapping[str, Any], named: Mapping[Part, str]) -> Rows:
+    for split in named.values():
+        if split not in found:
+            raise LuthierError(
+                f"the dataset {name} has no {split} split (it has {', '.join(found)})",
+                where=f"data: {name}",
+                mend="name another of its splits as {hub: ID, test: SPLIT}, or give files",
+            )
+    return {part: _numbered(found[split], f"{name}/{split}") for part, split in named.items()}
 
 
 def _numbered(rows: Any, where: str) -> list[Row | BadRow]:

@@ -88,27 +88,53 @@ class DataFiles(Settings):
         return self
 
 
+class HubData(Settings):
+    """A dataset of the hub with a configuration of several, or of which other splits are taken than their names say:
+    the test sets of GLUE, for one, have no labels."""
+
+    hub: str
+    """The dataset's id."""
+    config: str | None = None
+    """Its configuration (`sst2` of `nyu-mll/glue`), where it has several."""
+    train: str = "train"
+    """The split to train on."""
+    validation: str | None = None
+    """The split that settings are chosen on; where it is not given, `validation` if there is one that is not the test
+    set, or else some of `train`."""
+    test: str = "test"
+    """The split that scores are taken on."""
+
+    @model_validator(mode="after")
+    def _check(self) -> HubData:
+        if self.test in (self.train, self.validation) or self.train == self.validation:
+            raise ValueError(f"train: {self.train}, validation: {self.validation}, test: {self.test} overlap")
+        return self
+
+
 def _as_data(value: Any) -> Any:
     """A string that ends as a data file does is one file to be split."""
     return {"all": value} if isinstance(value, str) and is_data_file(value) else value
 
 
 def _kind_of_data(value: Any) -> str | None:
+    if isinstance(value, HubData) or (isinstance(value, dict) and "hub" in value):
+        return "hub"
     if isinstance(value, dict | DataFiles):
         return "files"
     return "id" if isinstance(value, str) else None
 
 
 Data = Annotated[
-    Annotated[str, Tag("id")] | Annotated[DataFiles, Tag("files")],
+    Annotated[str, Tag("id")] | Annotated[DataFiles, Tag("files")] | Annotated[HubData, Tag("hub")],
     Discriminator(
         _kind_of_data,
         custom_error_type="data",
-        custom_error_message="give a hub id, generated/NAME, a file, or files (train, validation, test, or all)",
+        custom_error_message="give a hub id, {hub: ID, config: NAME}, generated/NAME, a file, or files (train, "
+        "validation, test, or all)",
     ),
     BeforeValidator(_as_data),
 ]
-"""A hub id, `generated/NAME`, or files."""
+"""A hub id, `{hub: ID, config: NAME, test: SPLIT}`, `generated/NAME`, or files."""
 
 
 class Fractions(Settings):
@@ -170,8 +196,8 @@ class TaskSettings(Settings):
     name: str | None = None
     """What the task is called; by default the last part of the hub id, or the name of the file or its folder."""
     data: Data | None = None
-    """A hub id, `generated/NAME` (text that our own code writes), files `{train, validation, test}`, or one file or
-    `{all: [FILE, ..]}` to be split."""
+    """A hub id, `{hub: ID, config: NAME}`, `generated/NAME` (text that our own code writes), files `{train, validation,
+    test}`, or one file or `{all: [FILE, ..]}` to be split."""
     mixture: MixtureSettings | None = None
     """Tasks to be trained on as one, in place of `data`."""
     prompt: Prompts = ()
@@ -270,6 +296,8 @@ class TaskSettings(Settings):
         assert self.data is not None, "a mixture has a name"
         if isinstance(self.data, str):
             return self.data.rstrip("/").rpartition("/")[2]
+        if isinstance(self.data, HubData):
+            return self.data.config or self.data.hub.rpartition("/")[2]
         file = Path((self.data.all or self.data.test)[0]).absolute()
         stem = file.name.partition(".")[0]
         return stem if self.data.all and stem not in SPLITS else file.parent.name
