@@ -188,6 +188,7 @@ def test_an_encoder_is_suggested_rates_of_its_own(places: dict[str, Any]) -> Non
         ({"task": {"choices": []}}, "asks for free text"),
         ({"task": {"choices": ["good", "bad", "{{ text }}"]}}, "not the same choices"),
         ({"task": {"metrics": ["exact_match", "accuracy"], "primary": "exact_match"}}, "exact_match judges no classes"),
+        ({"task": {"metrics": ["accuracy", "rouge"]}}, "rouge judges no classes"),
     ],
 )
 def test_what_an_encoder_cannot_be_asked(places: dict[str, Any], changes: dict[str, Any], said: str) -> None:
@@ -209,6 +210,10 @@ def test_what_a_tagging_cannot_be(places: dict[str, Any], decoder: Path, tmp_pat
 
     def parts_of_speech(count: int, seed: int) -> list[dict[str, Any]]:
         return [{**row, "tags": ["NOUN"] * len(row["words"])} for row in sentences(count, seed)]
+
+    for metric in ("rouge", "correlation", "nll"):
+        with pytest.raises(LuthierError, match=f"{metric} judges no tags"):
+            study([places["bert"]], {**tags(places), "metrics": ["entity_f1", metric]})
 
     with pytest.raises(LuthierError, match="'NOUN' is no entity's tag"):
         study([places["bert"]], {**tags(places), "data": files(tmp_path, parts_of_speech)}).plan(device="cpu")

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from luthier.core.types import ChoicePrediction, Example, Prediction, PredictionKind, Score
-from luthier.metrics.metric import Metric
+from luthier.metrics.metric import Embed, Metric
 
 ByKind = Mapping[tuple[PredictionKind, str], Prediction]
 """Predictions by kind and example id."""
@@ -32,18 +32,25 @@ def score(
     summary: dict[str, float] = {}
     by_kind = {(prediction.kind, prediction.example_id): prediction for prediction in predictions}
     for metric in metrics:
-        pairs = []
-        for example, taken in zip(examples, values, strict=True):
-            prediction = _prediction_for(metric, example, by_kind)
-            if prediction is not None:
-                pairs.append((prediction, example))
-                measured = metric.score(prediction, example)
-                taken |= {name: value for name, value in measured.items() if math.isfinite(value)}
-        if pairs:
-            whole = metric.corpus([prediction for prediction, _ in pairs], [example for _, example in pairs])
-            summary |= {name: value for name, value in whole.items() if math.isfinite(value)}
+        found = [_prediction_for(metric, example, by_kind) for example in examples]
+        places = [place for place, prediction in enumerate(found) if prediction is not None]
+        if not places:
+            continue
+        judged = [prediction for prediction in found if prediction is not None], [examples[place] for place in places]
+        for place, measured in zip(places, metric.score_all(*judged, _embed_for(metric)), strict=True):
+            values[place] |= {name: value for name, value in measured.items() if math.isfinite(value)}
+        summary |= {name: value for name, value in metric.corpus(*judged).items() if math.isfinite(value)}
     scores = [Score(example.id, taken) for example, taken in zip(examples, values, strict=True)]
     return scores, {**_means(scores), **summary}
+
+
+def _embed_for(metric: Metric) -> Embed | None:
+    """What the metric's encoder makes of texts; a metric may not load a model itself."""
+    if metric.encoder is None:
+        return None
+    from luthier.models.embeddings import embedder
+
+    return embedder(metric.encoder)
 
 
 def _prediction_for(metric: Metric, example: Example, by_kind: ByKind) -> Prediction | None:
@@ -87,14 +94,15 @@ def score_against_others(
     texts = [prediction for prediction in predictions if prediction.kind == "text"]
     judges = [metric for metric in metrics if "text" in metric.kinds]
     tasks = dict.fromkeys(example.task for example in examples)
-    swapped = [one for task in tasks for one in _swapped([example for example in examples if example.task == task])]
+    swapped = [one for task in tasks for one in with_other_references([one for one in examples if one.task == task])]
     if not texts or not swapped or not judges:
         return []
     return score(judges, texts, swapped)[0]
 
 
-def _swapped(examples: Sequence[Example]) -> list[Example]:
-    """The examples of one task, each with the references of another; none where references repeat."""
+def with_other_references(examples: Sequence[Example]) -> list[Example]:
+    """The examples of one task, each with the references of another, in a fixed order of hashes; none where references
+    repeat."""
     if 2 * len({example.reference for example in examples}) < len(examples):
         return []
     order = sorted(examples, key=lambda example: hashlib.sha256(f"other:{example.id}".encode()).hexdigest())

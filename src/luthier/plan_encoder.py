@@ -9,6 +9,7 @@ from luthier.core.errors import LuthierError
 from luthier.metrics.bits_per_byte import BitsPerByte
 from luthier.metrics.entity_f1 import EntityF1, is_entity_tag
 from luthier.metrics.nll import Nll
+from luthier.models.embeddings import check_encoder
 from luthier.models.load import ModelFiles
 from luthier.prompting.baselines import Majority
 from luthier.prompting.zero_shot import ZeroShot
@@ -33,14 +34,27 @@ def check_encoders(spec: StudySpec, models: Mapping[str, ModelFiles], tasks: Map
             if others:
                 _refuse_tagging(settings.task_name, others[0])
         if encoders:
-            _check_task(settings, tasks[settings.task_name], encoders[0])
+            _check_task(settings, tasks[settings.task_name], encoders[0], alone=not others)
     for encoder in encoders:
         _check_arms(spec, encoder)
         for beside in others:
             _check_likelihoods(spec, encoder, beside)
 
 
-def _check_task(settings: TaskSpec, task: Task, encoder: str) -> None:
+def check_encoders_of_metrics(spec: StudySpec) -> None:
+    """Refuse the model of a metric that is not there, before anything is trained to be judged by it.
+
+    Raises:
+        LuthierError: there is no such model, or it is no encoder.
+    """
+    for task in (*spec.tasks, *spec.retain):
+        for metric in task.metrics:
+            if metric.encoder is not None:
+                check_encoder(metric.encoder, where=f"task {task.task_name}, metrics, {metric.name}, model")
+
+
+def _check_task(settings: TaskSpec, task: Task, encoder: str, alone: bool) -> None:
+    """`alone`: no language model stands beside the encoder that the other metrics could be for."""
     (kind,) = settings.kinds_on("encoder")
     if not labels_of(task):
         raise LuthierError(
@@ -48,12 +62,13 @@ def _check_task(settings: TaskSpec, task: Task, encoder: str) -> None:
             where=f"task {task.name}",
             mend="give the task its choices (or tagging, where words get tags), or take a language model",
         )
-    for metric in settings.judges:
+    for metric in settings.metrics if alone else settings.judges:
         if kind not in metric.kinds:
             given, fits = ("classes", "accuracy, nll") if kind == "class" else ("tags", "entity_f1, tag_accuracy")
+            primary = metric in settings.judges
             raise LuthierError(
-                f"{settings.primary} judges no {given}, and {encoder} gives nothing else",
-                where=f"task {task.name}, primary",
+                f"{settings.primary if primary else metric.name} judges no {given}, and {encoder} gives nothing else",
+                where=f"task {task.name}, {'primary' if primary else 'metrics'}",
                 mend=f"a measure that does: {fits}",
             )
 

@@ -43,17 +43,25 @@ from luthier.methods.soft_prompts.p_tuning_v2 import PTuningV2
 from luthier.methods.soft_prompts.prefix_tuning import PrefixTuning
 from luthier.methods.soft_prompts.prompt_tuning import PromptTuning
 from luthier.metrics.accuracy import Accuracy
+from luthier.metrics.bertscore import BertScore
 from luthier.metrics.bits_per_byte import BitsPerByte
 from luthier.metrics.bleu import Bleu
+from luthier.metrics.calibration import Calibration
 from luthier.metrics.chrf import Chrf
+from luthier.metrics.correlation import Correlation
 from luthier.metrics.entity_f1 import EntityF1
 from luthier.metrics.exact_match import ExactMatch
 from luthier.metrics.f1 import F1
+from luthier.metrics.gaming import Gaming
 from luthier.metrics.matthews import Matthews
+from luthier.metrics.meteor import Meteor
 from luthier.metrics.metric import Metric
 from luthier.metrics.nll import Nll
 from luthier.metrics.rouge import Rouge
+from luthier.metrics.rouge_s import RougeS
+from luthier.metrics.rouge_w import RougeW
 from luthier.metrics.tag_accuracy import TagAccuracy
+from luthier.metrics.ter import Ter
 from luthier.metrics.token_f1 import TokenF1
 from luthier.objectives.objective import Objective
 from luthier.objectives.supervised import Supervised
@@ -84,8 +92,9 @@ PROMPTINGS: tuple[type[Prompting], ...] = (ZeroShot, FewShot, BestTemplate, *BAS
 REGULARISERS: tuple[type[Regulariser], ...] = (NoRegulariser, L2SP, EWC, KL, Replay)
 OBJECTIVES: tuple[type[Objective], ...] = (Supervised,)
 METRICS: tuple[type[Metric], ...] = (
-    *(Rouge, Bleu, Chrf, ExactMatch, TokenF1),
-    *(Accuracy, F1, Matthews, EntityF1, TagAccuracy),
+    *(Rouge, RougeW, RougeS, Bleu, Chrf, Ter, Meteor, BertScore),
+    *(ExactMatch, TokenF1, Gaming),
+    *(Accuracy, F1, Matthews, Correlation, Calibration, EntityF1, TagAccuracy),
     *(Nll, BitsPerByte),
 )
 

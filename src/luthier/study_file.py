@@ -13,6 +13,7 @@ from luthier.core.settings import Settings, suggest
 from luthier.core.training_settings import TrainingSettings
 from luthier.core.types import PredictionKind
 from luthier.methods.none import NoMethod
+from luthier.metrics.correlation import Correlation, number_in
 from luthier.metrics.f1 import F1
 from luthier.metrics.metric import Metric
 from luthier.metrics.nll import Nll
@@ -164,6 +165,13 @@ class TaskSpec(TaskSettings):
         for metric in self.metrics:
             if metric.kinds == ("tags",) and self.tagging is None:
                 raise ValueError(f"metrics: {metric.name} judges tags, and the task has no tagging")
+            if "tags" not in metric.kinds and self.tagging is not None:
+                raise ValueError(
+                    f"metrics: {metric.name} judges no tags, and a task with tagging has nothing else; "
+                    "take entity_f1 or tag_accuracy"
+                )
+            if isinstance(metric, Correlation):
+                self._refuse_words_for_numbers()
             if isinstance(metric, F1) and metric.positive is not None:
                 self._refuse_unknown_class(metric.positive)
         whole = {name for metric in self.metrics for name in metric.of_the_whole}
@@ -183,6 +191,12 @@ class TaskSpec(TaskSettings):
         plain = self.choices and not any("{" in choice for choice in self.choices)
         if plain and name not in self.choices:
             raise ValueError(f"f1: positive: {name} is none of the choices{suggest(name, self.choices)}")
+
+    def _refuse_words_for_numbers(self) -> None:
+        """Choices that are no numbers, where their correlation is asked for."""
+        words = [choice for choice in self.choices if "{" not in choice and number_in(choice) is None]
+        if words:
+            raise ValueError(f"metrics: correlation wants numbers, and among the choices is {words[0]!r}")
 
 
 def _as_retained(value: Any) -> Any:

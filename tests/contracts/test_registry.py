@@ -7,9 +7,10 @@ import math
 import os
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import pytest
 import yaml
 from pydantic import TypeAdapter
@@ -26,7 +27,7 @@ from luthier.core.types import (
     TagsPrediction,
     TextPrediction,
 )
-from luthier.metrics.metric import Metric
+from luthier.metrics.metric import Embedded, Metric
 from luthier.models.sampling import Sampling
 from luthier.prompting.prompting import Conversation, Prompting, Request
 from luthier.registry import METRICS, PROMPTINGS, registry
@@ -172,22 +173,47 @@ def predictions(metric: Metric, text: str, references: tuple[str, ...]) -> list[
     return [made[kind] for kind in metric.kinds]
 
 
+def toy_embed(texts: Sequence[str]) -> list[Embedded]:
+    """What stands in for an encoder: every word is a token, and tokens are alike where they are the same word."""
+    known = {word: place for place, word in enumerate(dict.fromkeys(" ".join(texts).split()))}
+    ids = [tuple(known[word] for word in text.split()) for text in texts]
+    return [Embedded(of, np.eye(len(known), dtype=np.float32)[list(of)]) for of in ids]
+
+
+def measured(metric: Metric, prediction: Prediction, seen: Example) -> Mapping[str, float]:
+    """What the metric gives one prediction, as `evaluate.score` asks it."""
+    (values,) = metric.score_all([prediction], [seen], toy_embed if metric.encoder else None)
+    return values
+
+
+def answers(metric: Metric, said: Sequence[str], choices: tuple[str, ...]) -> list[Prediction]:
+    """What a metric that only a whole test set has is given: texts, or the likelihoods of choices."""
+    if "text" in metric.kinds:
+        return [TextPrediction("0" * 16, text) for text in said]
+    tokens = (10,) * len(choices)
+    return [
+        ChoicePrediction("0" * 16, choices, tuple(-1.0 if one == text else -50.0 for one in choices), tokens)
+        for text in said
+    ]
+
+
 @pytest.mark.parametrize("cls", METRICS, ids=lambda cls: cls.name)
 class TestMetric:
     def test_gives_what_it_declares(self, cls: type[Metric]) -> None:
-        metric = cls()
-        for prediction in predictions(metric, "The cat sat on the mat.", ("A cat sat on a mat.", "A cat.")):
-            values = metric.score(prediction, example(("A cat sat on a mat.", "A cat.")))
+        metric, references = cls(), ("A cat sat on 2 mats.", "A cat, 1 mat.")
+        for prediction in predictions(metric, "The cat sat on the 3 mats.", references):
+            values = measured(metric, prediction, example(references))
             assert set(values) == set(metric.measures)
             assert all(isinstance(value, float) for value in values.values())
             if not metric.measures:
-                whole = metric.corpus([prediction], [example(("A cat sat on a mat.", "A cat."))])
+                whole = metric.corpus([prediction], [example(references)])
                 assert set(whole) == set(metric.of_the_whole) != set()
         assert metric.kinds and metric.signature()
 
     def test_a_perfect_answer_is_better_than_a_wrong_one(self, cls: type[Metric]) -> None:
-        metric, reference = cls(), "Anna and Ben meet at the station at nine."
-        other = "Nobody knows what that could be."
+        """The wrong one repeats itself, for metrics that look at nothing else."""
+        metric, reference = cls(), "Anna and Ben meet at the station at 9."
+        other = "Nobody knows 7, nobody knows 7, nobody knows 7."
         made: tuple[Prediction, ...]
         if "text" in metric.kinds:
             made = (TextPrediction("0" * 16, reference), TextPrediction("0" * 16, other))
@@ -196,12 +222,12 @@ class TestMetric:
         else:
             made = tuple(ChoicePrediction("0" * 16, (reference,), (nats,), (10,)) for nats in (-1.0, -50.0))
         if metric.measures:
-            good, bad = (metric.score(one, example((reference,)))[metric.measures[0]] for one in made)
+            good, bad = (measured(metric, one, example((reference,)))[metric.measures[0]] for one in made)
         else:
             # Two classes each said once: a correlation needs both to be told.
             rows = [example((text,), choices=(reference, other)) for text in (reference, other)]
             good, bad = (
-                metric.corpus([TextPrediction("0" * 16, text) for text in said], rows)[metric.of_the_whole[0]]
+                metric.corpus(answers(metric, said, (reference, other)), rows)[metric.of_the_whole[0]]
                 for said in ((reference, other), (other, reference))
             )
         assert good != bad and (good > bad) == metric.higher_is_better
@@ -211,7 +237,7 @@ class TestMetric:
         metric, seen = cls(), example((reference,))
         for text in (*ODD_TEXTS, "The cat."):
             for prediction in predictions(metric, text, (reference,)):
-                values = metric.score(prediction, seen)
+                values = measured(metric, prediction, seen)
                 assert set(values) <= set(metric.measures)
                 low_is_good = not metric.higher_is_better
                 assert all(value >= 0 and (low_is_good or value <= 1 + 1e-9) for value in values.values())

@@ -85,6 +85,19 @@ def test_numeric_answers_and_what_tells_them(tmp_path: Path, drafted: Draft):
     assert task["metrics"] == [{"exact_match": {"strict": True}}, "nll"]
 
 
+def test_a_metric_of_the_whole_test_set_stands_beside_one_of_each_example(table: Table, drafted: Draft):
+    task = drafted(table(text=TEXTS, label=["good", "bad"] * (ROWS // 2)), metric="f1")
+    assert task["metrics"] == ["accuracy", "f1", "nll"] and task["primary"] == "accuracy" and "generation" not in task
+
+
+def test_numbers_may_be_judged_by_their_correlation(tmp_path: Path, drafted: Draft):
+    rows = [{"question": TEXTS[seed], "answer": 1.5 * seed} for seed in range(ROWS)]
+    (tmp_path / "sums.json").write_text(json.dumps(rows), encoding="utf-8")
+    task = drafted(Path("sums.json"), metric="correlation")
+    assert task["metrics"] == ["correlation", "nll"] and task["primary"] == "squared_error"
+    assert task["generation"]["max_new_tokens"] > 0  # a number is written
+
+
 def test_translations(table: Table, drafted: Draft):
     task = drafted(table(de=OTHERS, en=TEXTS))
     assert task["prompt"] == "Translate into German.\n\n{{ en }}\n\nGerman:" and task["primary"] == "chrf"

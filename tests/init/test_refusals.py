@@ -15,6 +15,7 @@ from tests.init.conftest import words
 Table = Callable[..., Path]
 TEXTS = [words(8, seed) for seed in range(60)]
 SIGNS = [seed % 2 for seed in range(60)]
+OTHERS = [words(5, 500 + seed) for seed in range(60)]
 
 
 def refused(data: Path, **options: Any) -> str:
@@ -76,6 +77,12 @@ def test_flags_that_cannot_be(table: Table):
     assert "no such column" in refused(path, inputs=["nothing"])
     assert "label is the answer" in refused(path, inputs=["label"])
     assert "did you mean rouge?" in refused(path, metric="rogue")
+    assert "entity_f1 judges tags of words" in refused(path, metric="entity_f1")
+    assert "correlation wants numbers" in refused(
+        table("words.csv", text=TEXTS, label=["a", "b"] * 30), metric="correlation"
+    )
+    written = table("written.csv", text=TEXTS, label=OTHERS)
+    assert "f1 wants a short list of choices" in refused(written, metric="f1", task="generate")
     assert "these are no labels" in refused(path, answer="text", task="classify")
     assert "no such house model" in refused(path, model="house/nothing")
     assert "cannot be written" in refused(path, out=Path("nowhere/study.yaml"))

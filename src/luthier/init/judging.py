@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from luthier.core.errors import LuthierError
 from luthier.core.settings import suggest
 from luthier.init.roles import Roles
+from luthier.metrics.correlation import number_in
 from luthier.registry import METRICS
 
 _MARGIN = 0.95
@@ -44,7 +45,9 @@ def judging_for(roles: Roles, wanted: str | None, answer_tokens: Sequence[int]) 
     if wanted is not None:
         metrics, why = _chosen(wanted, roles), f"{wanted}: as --metric says"
     by_name = {cls.name: cls for cls in METRICS}
-    written = any("choices" not in by_name[_word(metric)].kinds for metric in metrics)
+    listed = roles.sort in ("choices", "options")
+    kinds = [by_name[_word(metric)].kinds for metric in metrics]
+    written = any("choices" not in of or ("text" in of and not listed) for of in kinds)
     return Judging(
         metrics=metrics,
         primary=by_name[_word(metrics[0])].measures[0],
@@ -84,12 +87,26 @@ def _chosen(wanted: str, roles: Roles) -> tuple[str, ...]:
             where="--metric",
             mend=f"there are {', '.join(sorted(known))}",
         )
-    if wanted == "accuracy" and roles.sort not in ("choices", "options"):
+    if wanted in ("accuracy", "f1", "matthews") and roles.sort not in ("choices", "options"):
         raise LuthierError(
-            f"accuracy wants a short list of choices, and {roles.answer.name} has {roles.answer.distinct} values",
+            f"{wanted} wants a short list of choices, and {roles.answer.name} has {roles.answer.distinct} values",
             where="--metric",
             mend="take exact_match, or leave --metric out",
         )
+    if known[wanted].kinds == ("tags",):
+        raise LuthierError(
+            f"{wanted} judges tags of words, and this task answers with a text",
+            where="--metric",
+            mend="write the study file by hand: a task with tagging, on an encoder",
+        )
+    if wanted == "correlation" and number_in(next(iter(roles.answer.counts), "")) is None:
+        raise LuthierError(
+            f"correlation wants numbers, and {roles.answer.name} has none",
+            where="--metric",
+            mend="take another metric, or leave --metric out",
+        )
+    if not known[wanted].measures:  # of the whole test set: arms are compared by a measure of each example
+        return ("accuracy", wanted, "nll")
     return (wanted,) if wanted == "nll" else (wanted, "nll")
 
 
