@@ -1,0 +1,1 @@
+"""HELM's view of a model: accuracy, calibration, robustness, fairness, bias, toxicity and efficiency."""

@@ -1,0 +1,211 @@
+"""A model is asked the scenario, and what comes is scored item by item; how long it took stands beside it."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from luthier.core.calibration import choice_confidence
+from luthier.core.environment import peak_memory_bytes
+from luthier.core.types import ChoicePrediction, Example, TextPrediction
+from luthier.metrics.accuracy import Accuracy
+from luthier.models.sampling import Sampling
+from luthier.prompting.prompting import Fits, Program, Request
+from luthier.prompting.zero_shot import ZeroShot
+from luthier.suites.helm.perturbations import FAIRNESS, NAMES, ROBUSTNESS
+from luthier.suites.helm.scenario import Scenario
+from luthier.suites.helm.toxicity import toxic_words
+from luthier.suites.items import Item
+from luthier.suites.judged import Judged
+
+if TYPE_CHECKING:
+    from luthier.models.generator import ModelGenerator
+
+CONTINUATION = Sampling(max_new_tokens=20, temperature=1.0, top_p=0.9)
+"""How toxicity prompts are continued: as Gehman et al. 2020 (arXiv 2009.11462) do, but once, not 25 times."""
+TALE = Sampling(max_new_tokens=48, temperature=1.0, top_p=0.9)
+"""How stories are continued: long enough for a pronoun or a name."""
+UNDER = "accuracy under "
+"""Before a perturbation's name: the item's accuracy under it alone."""
+
+
+@dataclass(frozen=True)
+class Efficiency:
+    """What answering took on this machine.
+
+    Attributes:
+        seconds_per_item: of the classification task, its likelihoods taken in batches, rendering included; nan where no
+            item fits.
+        tokens_per_second: generated, in batches; nan where none were.
+        peak_bytes: the most memory: of the process on a CPU, of the device's tensors on a GPU.
+        parameters: of the model, with what was trained on it.
+    """
+
+    seconds_per_item: float
+    tokens_per_second: float
+    peak_bytes: int
+    parameters: int
+
+
+@dataclass(frozen=True)
+class Answers:
+    """What a model said.
+
+    Attributes:
+        items: of the classification task; `values` has accuracy, confidence, robustness, fairness, and the accuracy
+            under each perturbation.
+        bbq: of BBQ; `values` has accuracy and bias (+1, -1, 0; absent for "unknown" in a clear context).
+        toxicity: continuations; `values` has toxic, 1 or 0.
+        stories: continuations, for counting.
+        efficiency: what it took.
+        too_long: questions that do not fit into the context: unscored; and perturbed ones, left out of the worst case.
+    """
+
+    items: tuple[Item, ...]
+    bbq: tuple[Item, ...]
+    toxicity: tuple[Item, ...]
+    stories: tuple[Item, ...]
+    efficiency: Efficiency
+    too_long: tuple[int, int]
+
+    @property
+    def all_items(self) -> tuple[Item, ...]:
+        """Every item, in one list."""
+        return (*self.items, *self.bbq, *self.toxicity, *self.stories)
+
+
+def ask(judged: Judged, scenario: Scenario, program: Program, say: Callable[[str], None] = lambda _: None) -> Answers:
+    """Ask a model everything.
+
+    Args:
+        judged: the model.
+        scenario: what is asked.
+        program: how the classification task is asked; all else is asked plainly.
+        say: told what is being done.
+    """
+    asker = _Asker(judged.generator())
+    say(f"{judged.name}: {scenario.task}")
+    asker.choose(scenario.examples[:2], program)  # what is set up at the first call is no item's
+    began = time.perf_counter()
+    originals = asker.choose(scenario.examples, program)
+    seconds = time.perf_counter() - began
+    say(f"{judged.name}: {scenario.task}, perturbed")
+    pairs = [(place, name, other) for place, of in enumerate(scenario.variants) for name, other in of.items()]
+    said = asker.choose([other for _, _, other in pairs], program)
+    under: list[dict[str, float | None]] = [{} for _ in scenario.examples]
+    for (place, name, other), prediction in zip(pairs, said, strict=True):
+        under[place][name] = _accuracy(prediction, other)
+    items = [
+        _item(example, prediction, perturbed)
+        for example, prediction, perturbed in zip(scenario.examples, originals, under, strict=True)
+        if prediction is not None
+    ]
+    say(f"{judged.name}: BBQ")
+    bbq = _bbq(asker, scenario)
+    say(f"{judged.name}: continuations")
+    began = time.perf_counter()
+    stories = asker.write(scenario.stories, TALE)
+    toxicity = asker.write(scenario.prompts, CONTINUATION)
+    writing = time.perf_counter() - began
+    tokens = sum(item.prediction.generated_tokens for item in (*stories, *toxicity) if item.prediction.kind == "text")
+    return Answers(
+        items=tuple(items),
+        bbq=tuple(bbq),
+        toxicity=tuple(_scored_toxic(item) for item in toxicity),
+        stories=tuple(stories),
+        efficiency=Efficiency(
+            seconds_per_item=seconds / len(items) if items else math.nan,
+            tokens_per_second=tokens / writing if tokens else math.nan,
+            peak_bytes=_peak(judged.device),
+            parameters=sum(parameter.numel() for parameter in judged.model.parameters()),
+        ),
+        too_long=(len(scenario.examples) - len(items), sum(prediction is None for prediction in said)),
+    )
+
+
+class _Asker:
+    """Puts questions to one model; None for what does not fit into its context."""
+
+    def __init__(self, generator: ModelGenerator):
+        self.generator = generator
+
+    def choose(self, examples: Sequence[Example], program: Program) -> list[ChoicePrediction | None]:
+        """The likelihoods of each example's choices."""
+        conversations = [program.conversation(example, self._fits_with(example.choices)) for example in examples]
+        fitting = [
+            place
+            for place, (example, conversation) in enumerate(zip(examples, conversations, strict=True))
+            if self.generator.fits(conversation, 1, example.choices)
+        ]
+        said: list[ChoicePrediction | None] = [None] * len(examples)
+        if fitting:
+            found = self.generator.likelihoods(
+                [Request(examples[place].id, conversations[place]) for place in fitting],
+                [examples[place].choices for place in fitting],
+            )
+            for place, prediction in zip(fitting, found, strict=True):
+                said[place] = prediction
+        return said
+
+    def _fits_with(self, choices: Sequence[str]) -> Fits:
+        return lambda conversation: self.generator.fits(conversation, 1, choices)
+
+    def write(self, prompts: Sequence[Example], sampling: Sampling) -> list[Item]:
+        """A continuation of each prompt."""
+        fitting = [prompt for prompt in prompts if self.generator.fits(prompt.messages, sampling.max_new_tokens)]
+        if not fitting:
+            return []
+        said = self.generator.generate([Request(prompt.id, prompt.messages) for prompt in fitting], sampling)
+        return [Item(prompt, prediction) for prompt, prediction in zip(fitting, said, strict=True)]
+
+
+def _accuracy(prediction: ChoicePrediction | None, example: Example) -> float | None:
+    return None if prediction is None else Accuracy().score(prediction, example).get("accuracy")
+
+
+def _item(example: Example, prediction: ChoicePrediction, under: Mapping[str, float | None]) -> Item:
+    """The item with its scores; one whose likelihoods are not numbers has none."""
+    right = _accuracy(prediction, example)
+    if right is None:
+        return Item(example, prediction)
+    known = {name: value for name, value in under.items() if value is not None}
+    return Item(
+        example,
+        prediction,
+        {
+            "accuracy": right,
+            "confidence": choice_confidence(prediction.log_likelihoods),
+            "robustness": min([right, *(value for name, value in known.items() if name in ROBUSTNESS)]),
+            "fairness": min([right, *(value for name, value in known.items() if name in FAIRNESS or name == NAMES)]),
+            **{UNDER + name: value for name, value in known.items()},
+        },
+    )
+
+
+def _bbq(asker: _Asker, scenario: Scenario) -> list[Item]:
+    said = asker.choose([question.example for question in scenario.questions], ZeroShot().program((), 0))
+    items = []
+    for question, prediction in zip(scenario.questions, said, strict=True):
+        if prediction is None:
+            continue
+        values = {}
+        if _accuracy(prediction, question.example) is not None:
+            values = question.values(prediction.log_likelihoods.index(max(prediction.log_likelihoods)))
+        items.append(Item(question.example, prediction, values))
+    return items
+
+
+def _scored_toxic(item: Item) -> Item:
+    assert isinstance(item.prediction, TextPrediction)
+    return Item(item.example, item.prediction, {"toxic": float(bool(toxic_words(item.prediction.text)))})
+
+
+def _peak(device: str) -> int:
+    if not device.startswith("cuda"):
+        return peak_memory_bytes()
+    import torch
+
+    return int(torch.cuda.max_memory_allocated(device))

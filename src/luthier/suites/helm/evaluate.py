@@ -1,0 +1,221 @@
+"""The suite `helm`: one or several models in HELM's view, side by side, on the same items."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from luthier.core.environment import reset_peak_memory
+from luthier.core.errors import LuthierError
+from luthier.core.statistics import holm, paired_difference
+from luthier.core.store import write_json
+from luthier.suites.helm.asking import Answers, ask
+from luthier.suites.helm.bbq import AMBIGUOUS, CLEAR
+from luthier.suites.helm.scenario import Scenario, load_scenario, program_for, run_of, task_for
+from luthier.suites.helm.toxicity import LEXICON, Agreement
+from luthier.suites.helm.view import BIASES, HelmView, helm_view, with_axes
+from luthier.suites.items import Item, refuse_other_items, write_items
+from luthier.suites.judged import Judged, load_judged
+from luthier.version import __version__
+
+FILE = "helm.json"
+_PROXIES = (
+    f"Toxicity is counted with a list of {len(LEXICON)} words of our own. It is a proxy: it knows no context, and "
+    "names no group of people.",
+    "Demographic words, names and the dialect are short lists of our own; the dialect is no linguist's work.",
+    "Perturbations that change none or few of the questions say nothing of a model: the table counts what they change.",
+    "Representation and associations lean upwards where few words are counted, as ECE does where items are few.",
+    "Bias on the radar is the mean size of the measures of bias that all models have; efficiency is relative to the "
+    "fastest model here, on this machine, as busy as it was. These two axes are ours.",
+)
+
+
+@dataclass(frozen=True)
+class HelmDifference:
+    """One measure of a model less that of the first, over the same items.
+
+    Attributes:
+        model, against: the two.
+        measure: what differs.
+        difference, low, high, p, n: `core/statistics.py`; None where it cannot be told.
+        p_holm: p adjusted for all the differences of the table.
+    """
+
+    model: str
+    against: str
+    measure: str
+    difference: float
+    low: float | None
+    high: float | None
+    p: float | None
+    p_holm: float | None
+    n: int
+
+
+@dataclass(frozen=True)
+class Helm:
+    """Everything that the suite found; `as_json` is what `helm.json` holds."""
+
+    task: str
+    views: tuple[HelmView, ...]
+    differences: tuple[HelmDifference, ...]
+    lexicon: Agreement | None
+    notes: tuple[str, ...]
+    answers: Mapping[str, Answers]
+
+    def as_json(self) -> dict[str, Any]:
+        """Plain data, without the items."""
+        return {
+            "suite": "helm",
+            "version": __version__,
+            "task": self.task,
+            "models": [view.as_json() for view in self.views],
+            "differences": [asdict(found) for found in self.differences],
+            "lexicon": None if self.lexicon is None else asdict(self.lexicon),
+            "notes": list(self.notes),
+        }
+
+
+def evaluate_helm(
+    models: Sequence[str],
+    *,
+    study: Path | None = None,
+    task: str | None = None,
+    data: Path | None = None,
+    limit: int | None = None,
+    out: Path | None = None,
+    load: Callable[[str], Judged] = load_judged,
+    say: Callable[[str], None] = lambda _: None,
+) -> Helm:
+    """Look at models as HELM does.
+
+    Args:
+        models: as `load_judged` takes them; the first is what the others are compared with.
+        study, task: the classification task, from a study file; by default that of the first run among the models, or
+            else `generated/instructions/sentiment`.
+        data: a folder with BBQ and RealToxicityPrompts; without it BBQ is not asked.
+        limit: the most items of each part; 1000 by default.
+        out: where `helm.json` and every model's `items.jsonl` go; None for nowhere.
+        load: makes a model ready.
+        say: told what is being done.
+
+    Raises:
+        LuthierError: no models or one twice, a limit below one, a task without choices, or data or a model that cannot
+            be had.
+    """
+    named = _names(models)
+    if limit is not None and limit < 1:
+        raise LuthierError(f"a limit of {limit} asks nothing", where="--limit", mend="give 1 or more")
+    settings, about_task = task_for(models, study, task)
+    scenario = load_scenario(settings, data, limit)
+    views, answers = [], {}
+    for model, name in named.items():
+        reset_peak_memory()
+        answers[name] = ask(load(model), scenario, program_for(model, scenario), say)
+        views.append(helm_view(name, answers[name], scenario))
+    found = Helm(
+        task=scenario.task,
+        views=tuple(with_axes(views)),
+        differences=tuple(_differences(answers)),
+        lexicon=scenario.lexicon,
+        notes=(*about_task, *scenario.notes, *_PROXIES, *_about_lexicon(scenario)),
+        answers=answers,
+    )
+    if out is not None:
+        for name, said in answers.items():
+            write_items(out / re.sub(r"[^A-Za-z0-9.-]+", "_", name).strip("_."), said.all_items)
+        write_json(out / FILE, found.as_json())
+    return found
+
+
+def _names(models: Sequence[str]) -> dict[str, str]:
+    """What tables call each: a run by its arm, a folder by its last part, as short as tells them apart."""
+    if not models:
+        raise LuthierError("no model was named", where="luthier evaluate", mend="name one")
+    if len(set(models)) < len(models):
+        raise LuthierError("a model is named twice", where=", ".join(models), mend="name each once")
+    runs = [run_of(model) for model in models]
+    last = [Path(model).expanduser().resolve().name if Path(model).expanduser().is_dir() else model for model in models]
+    arms = [name if run is None else run.arm.name for name, run in zip(last, runs, strict=True)]
+    seeds = [name if run is None else f"{run.arm.name}, seed {run.seed}" for name, run in zip(last, runs, strict=True)]
+    names = next((found for found in (arms, seeds, last) if len(set(found)) == len(found)), list(models))
+    return dict(zip(models, names, strict=True))
+
+
+def _about_lexicon(scenario: Scenario) -> list[str]:
+    """What the list is worth, in words."""
+    if scenario.lexicon is None:
+        return ["What the list of toxic words is worth was not measured: no RealToxicityPrompts were given."]
+    found = scenario.lexicon
+
+    def say(value: float | None) -> str:
+        return "untold" if value is None else f"{value:.2f}"
+
+    return [
+        f"Against the toxicity that the data gives to {found.texts:,} continuations ({found.toxic:.0%} of them toxic; "
+        f"{found.unscored} have none): the list's precision is {say(found.precision)}, its recall {say(found.recall)}, "
+        f"the area under its ROC curve {say(found.auc)}."
+    ]
+
+
+def _differences(answers: Mapping[str, Answers]) -> list[HelmDifference]:
+    """Every model against the first, on what both were asked."""
+    refuse_other_items({name: said.items for name, said in answers.items()})
+    (first, of_first), *others = answers.items()
+    found = []
+    for name, said in others:
+        for measure, (items, key) in _compared(said).items():
+            pair = _paired(items, _compared(of_first)[measure][0], key)
+            if pair is None:
+                continue
+            mine, theirs, clusters = pair
+            told = paired_difference(mine, theirs, clusters=clusters)
+            found.append((name, measure, told))
+    adjusted = holm([told.p for _, _, told in found])
+    rows = []
+    for (name, measure, told), p in zip(found, adjusted, strict=True):
+        if told.n:
+            low, high = (told.low, told.high) if told.low < told.high else (math.nan, math.nan)  # see view.py
+            bounds = _known(low), _known(high)
+            rows.append(
+                HelmDifference(name, first, measure, told.difference, *bounds, _known(told.p), _known(p), told.n)
+            )
+    return rows
+
+
+def _compared(said: Answers) -> dict[str, tuple[Sequence[Item], str]]:
+    """What is a mean over items: the measure -> its items, and the key of their value."""
+    ambiguous = [item for item in said.bbq if item.task == AMBIGUOUS]
+    clear = [item for item in said.bbq if item.task == CLEAR]
+    return {
+        "accuracy": (said.items, "accuracy"),
+        "mean confidence": (said.items, "confidence"),
+        "robustness": (said.items, "robustness"),
+        "fairness": (said.items, "fairness"),
+        "BBQ accuracy, ambiguous": (ambiguous, "accuracy"),
+        "BBQ accuracy, clear": (clear, "accuracy"),
+        BIASES[4]: (ambiguous, "bias"),
+        "toxic continuations": (said.toxicity, "toxic"),
+    }
+
+
+def _paired(a: Sequence[Item], b: Sequence[Item], key: str) -> tuple[Any, Any, list[str | None]] | None:
+    """The scores of the items that both have, nan where one is unscored, with their clusters."""
+    others = {item.id: item for item in b}
+    shared = [(item, others[item.id]) for item in a if item.id in others]
+    if not shared:
+        return None
+    mine, theirs = (
+        np.array([[pair[side].values.get(key, math.nan) for pair in shared]], dtype=np.float64) for side in (0, 1)
+    )
+    return mine, theirs, [item.example.cluster for item, _ in shared]
+
+
+def _known(value: float) -> float | None:
+    return value if math.isfinite(value) else None

@@ -1,0 +1,164 @@
+"""The suite `helm` from end to end on tiny models, its items on disk, and what a user may get wrong."""
+
+from __future__ import annotations
+
+import json
+import math
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from rich.console import Console
+
+from luthier import cli
+from luthier.core.errors import LuthierError
+from luthier.core.types import ChoicePrediction, Example, Message, TextPrediction
+from luthier.suites.helm.asking import Answers, Efficiency
+from luthier.suites.helm.evaluate import Helm, evaluate_helm
+from luthier.suites.helm.scenario import Scenario
+from luthier.suites.helm.table import print_helm
+from luthier.suites.helm.view import AXES, helm_view, with_axes
+from luthier.suites.items import Item, read_items
+from tests.suites.helm.test_bbq import row
+from tests.tiny import tiny_model
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a small BBQ and a small RealToxicityPrompts, in Parquet."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    folder = tmp_path_factory.mktemp("data")
+    pq.write_table(pa.Table.from_pylist([row(number) for number in range(8)]), folder / "bbq.parquet")
+    said = [("Who is it?", " An idiot.", 0.9), ("The sky", " is blue.", 0.1), ("We say", " no.", 0.2)]
+    rows = [
+        {"prompt": json.dumps({"text": before}), "continuation": json.dumps({"text": after, "toxicity": toxicity})}
+        for before, after, toxicity in said
+    ]
+    pq.write_table(pa.Table.from_pylist(rows), folder / "realtoxicity_val.parquet")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def found(tmp_path_factory: pytest.TempPathFactory, data: Path) -> tuple[Helm, Path]:
+    folder = tmp_path_factory.mktemp("helm")
+    models = [str(tiny_model("llama", folder / name, seed=seed)) for seed, name in enumerate("ab")]
+    return evaluate_helm(models, data=data, limit=6, out=folder / "out"), folder / "out"
+
+
+def test_every_metric_has_its_place(found: tuple[Helm, Path]):
+    helm, _ = found
+    assert helm.task == "sentiment" and [view.model for view in helm.views] == ["a", "b"]
+    for view in helm.views:
+        assert set(view.axes) == set(AXES)
+        assert all(place is not None and 0 <= place <= 1 for place in view.axes.values())
+        assert view.value("robustness") <= view.value("accuracy")  # type: ignore[operator]
+        of = {measure.name: measure for measure in view.measures}
+        assert of["accuracy"].n == 6 and of["accuracy"].low is not None
+        assert of["ECE"].said.startswith("6 bins"), "fewer items than bins: said"
+        assert of["BBQ accuracy, clear"].n == 2, "a scene: four of six questions"
+        assert of["toxic continuations"].n == 3
+    assert max(view.axes["efficiency"] or 0 for view in helm.views) == 1
+    assert helm.lexicon is not None and helm.lexicon.precision == 1
+
+
+def test_differences_are_of_the_same_items(found: tuple[Helm, Path]):
+    helm, _ = found
+    assert {one.model for one in helm.differences} == {"b"} and {one.against for one in helm.differences} == {"a"}
+    (accuracy,) = (one for one in helm.differences if one.measure == "accuracy")
+    first, second = (view.value("accuracy") for view in helm.views)
+    assert first is not None and second is not None
+    assert accuracy.difference == pytest.approx(second - first) and accuracy.n == 6
+
+
+def test_items_and_view_are_on_disk(found: tuple[Helm, Path]):
+    helm, out = found
+    assert json.loads((out / "helm.json").read_text(encoding="utf-8")) == json.loads(json.dumps(helm.as_json()))
+    items = read_items(out / "a")
+    tasks = [item.task for item in items]
+    assert tasks.count("") == 6 and tasks.count("bbq/clear") == 2 and tasks.count("toxicity") == 3
+    for item in items[:6]:
+        assert item.values["robustness"] <= item.values["accuracy"] <= 1
+        assert 0.5 <= item.values["confidence"] <= 1
+    assert all("toxic" in item.values for item in items if item.task == "toxicity")
+
+
+def test_the_table_prints(found: tuple[Helm, Path], capsys: pytest.CaptureFixture[str]):
+    print_helm(found[0], Console(width=200))
+    said = capsys.readouterr().out
+    assert "under typos (6 of 6 change)" in said and "less a, item by item" in said and "recall" in said
+
+
+def made_up(right: list[float], confidence: float, bbq: Any = (), seconds: float = 1.0) -> Answers:
+    items = []
+    for number, value in enumerate(right):
+        example = Example(str(number), (Message("user", "?"),), ("a",), choices=("a", "b"))
+        values = {"accuracy": value, "confidence": confidence, "robustness": 0.0, "fairness": value}
+        items.append(Item(example, ChoicePrediction(example.id, ("a", "b"), (0.0, 0.0), (1, 1)), values))
+    prompt = Example("t", (Message("user", "The nurse"),), ("-",), task="story")
+    told = Item(prompt, TextPrediction("t", "said that she would, and he did not"))
+    return Answers(tuple(items), bbq, (), (told,), Efficiency(seconds, math.nan, 1, 1), (1, 2))
+
+
+def test_axes_of_made_up_answers():
+    scenario = Scenario("t", (), ({},) * 4, (), (), (), (), None, ())
+    views = with_axes(
+        [
+            helm_view("sure", made_up([1, 1, 0, 0], 1.0), scenario),
+            helm_view("fair", made_up([1, 1, 0, 0], 0.5, seconds=2.0), scenario),
+        ]
+    )
+    assert [view.axes["calibration"] for view in views] == [pytest.approx(0.5), pytest.approx(1.0)]
+    assert views[0].axes["robustness"] == 0 and views[0].axes["accuracy"] == 0.5
+    assert views[0].axes["toxicity"] is None, "no continuation: unscored is not zero"
+    assert views[0].axes["bias"] == 1, "one she and one he"
+    assert [view.axes["efficiency"] for view in views] == [1, 0.5]
+    assert "1 questions do not fit" in views[0].notes[0]
+
+
+def test_a_study_s_task_and_what_cannot_be_taken(tmp_path: Path, rows: Path, decoder: Path):
+    task: dict[str, Any] = {
+        "data": {"train": str(rows / "train.jsonl"), "test": str(rows / "test.jsonl")},
+        "prompt": "{{ dialogue }}",
+        "reference": "{{ summary }}",
+    }
+    study = tmp_path / "study.yaml"
+    study.write_text(yaml.safe_dump({"models": [str(decoder)], "tasks": [task], "arms": ["zero_shot"]}))
+    with pytest.raises(LuthierError, match="examples have no choices"):
+        evaluate_helm([str(decoder)], study=study)
+    with pytest.raises(LuthierError, match="no such task"):
+        evaluate_helm([str(decoder)], study=study, task="other")
+
+
+def test_what_a_user_may_get_wrong(tmp_path: Path):
+    for models, options, words in (
+        ([], {}, "no model"),
+        (["m", "m"], {}, "named twice"),
+        (["m"], {"limit": 0}, "limit of 0"),
+        (["m"], {"task": "t"}, "of which study"),
+        (["m"], {"data": tmp_path / "none", "limit": 2}, "no such folder"),
+        (["m"], {"data": tmp_path, "limit": 2}, "neither bbq.parquet nor"),
+    ):
+        with pytest.raises(LuthierError, match=words):
+            evaluate_helm(models, **options)  # type: ignore[arg-type]
+
+
+def test_the_command(
+    tmp_path: Path, decoder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    def call(*arguments: str) -> tuple[object, str, str]:
+        monkeypatch.setattr(sys, "argv", ["luthier", "evaluate", str(decoder), "--suite", "helm", *arguments])
+        with pytest.raises(SystemExit) as end:
+            cli.main()
+        return end.value.code, *capsys.readouterr()
+
+    code, out, _ = call("--limit", "1", "--out", str(tmp_path), "--device", "cpu", "--json")
+    found = json.loads(out)
+    assert code == 0 and found["models"][0]["axes"]["efficiency"] == 1 and found["lexicon"] is None
+    assert any("BBQ was not asked" in note for note in found["notes"])
+    assert "HELM" in (tmp_path / "helm.html").read_text(encoding="utf-8")
+    code, _, err = call("--shots", "2")
+    assert code == 2 and "--shots says nothing to the suite helm" in err
