@@ -6,7 +6,7 @@ A row is a document. A `.txt` or `.md` file is one document too, with the fields
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -53,6 +53,14 @@ class SourceSettings(Settings):
 
 
 @dataclass(frozen=True)
+class Document:
+    """One document of a source: its text, and the file and row that it comes from."""
+
+    text: str
+    where: str
+
+
+@dataclass(frozen=True)
 class Source:
     """A source, read.
 
@@ -73,27 +81,48 @@ def read_source(name: str, settings: SourceSettings) -> Source:
     Raises:
         LuthierError: a row that cannot be read or rendered, named.
     """
-    documents = list(_documents(name, settings))
-    by_hash = sorted(range(len(documents)), key=lambda index: _hash(documents[index]))
-    held_out: dict[int, str] = {}
-    size = 0
-    for index in by_hash:
-        if size >= settings.held_out_bytes:
-            break
-        held_out[index] = _first_bytes(documents[index], settings.held_out_bytes_per_document)
-        size += len(held_out[index].encode())
-    measured = {documents[index] for index in held_out}
-    train = [text for text in documents if text not in measured]  # a second copy is held out too
+    texts = [document.text for document in documents(name, settings)]
+    drawn = held_out_of([drawn_by(text, settings) for text in texts], settings)
+    held_out = [_first_bytes(texts[index], settings.held_out_bytes_per_document) for index in drawn]
+    measured = {texts[index] for index in drawn}
+    train = [text for text in texts if text not in measured]  # a second copy is held out too
     if not train:
         raise LuthierError(
-            f"source {name} has only {size} bytes: all of it would be held out",
+            f"source {name} has only {sum(len(text.encode()) for text in held_out)} bytes: all of it would be held out",
             where=", ".join(settings.data),
             mend="give more text, or a smaller held_out_bytes",
         )
-    return Source(name, train, list(held_out.values()))
+    return Source(name, train, held_out)
 
 
-def _documents(name: str, settings: SourceSettings) -> Iterator[str]:
+def drawn_by(text: str, settings: SourceSettings) -> tuple[str, int]:
+    """What decides whether a document is held out: its hash, and the bytes that it would contribute."""
+    return _hash(text), len(_first_bytes(text, settings.held_out_bytes_per_document).encode())
+
+
+def held_out_of(found: Sequence[tuple[str, int]], settings: SourceSettings) -> list[int]:
+    """The places of the documents of a source that are held out: by their hashes, until there are bytes enough.
+
+    Args:
+        found: of every document of the source what `drawn_by` gives.
+        settings: of the source.
+    """
+    drawn: list[int] = []
+    size = 0
+    for index in sorted(range(len(found)), key=lambda index: found[index][0]):
+        if size >= settings.held_out_bytes:
+            break
+        drawn.append(index)
+        size += found[index][1]
+    return drawn
+
+
+def documents(name: str, settings: SourceSettings) -> Iterator[Document]:
+    """All documents of a source, one after the other, those that are held out among them.
+
+    Raises:
+        LuthierError: a row that cannot be read or rendered, named.
+    """
     templates = [Template(text, f"source {name}, text {index}") for index, text in enumerate(settings.text)]
     for path in settings.data:
         found = False
@@ -103,7 +132,7 @@ def _documents(name: str, settings: SourceSettings) -> Iterator[str]:
                 raise _refused(row.reason, row.where)
             chosen = templates[int(_hash(row.where), 16) % len(templates)]
             if text := _rendered(chosen, row):
-                yield text
+                yield Document(text, row.where)
         if not found:
             raise LuthierError("the file is empty", where=path, mend="take it out of the source, or fill it")
 

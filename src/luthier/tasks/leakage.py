@@ -231,8 +231,8 @@ def _nearest(rows: Sequence[Tokens], asked: Sequence[Tokens], threshold: float) 
 
 def _candidates(rows: Sequence[Tokens], asked: Sequence[Tokens]) -> dict[int, list[int]]:
     """Positions of the training rows that share a band with a row asked about, in their order."""
-    long_asked = [number for number, row in enumerate(asked) if _is_long(row)]
-    long_rows = [position for position, row in enumerate(rows) if _is_long(row)] if long_asked else []
+    long_asked = [number for number, row in enumerate(asked) if is_long(row)]
+    long_rows = [position for position, row in enumerate(rows) if is_long(row)] if long_asked else []
     if not long_rows:
         return {}
 
@@ -240,12 +240,12 @@ def _candidates(rows: Sequence[Tokens], asked: Sequence[Tokens]) -> dict[int, li
     from datasketch import MinHashLSH
 
     index = MinHashLSH(num_perm=BANDS * ORDERS_A_BAND, params=(BANDS, ORDERS_A_BAND))
-    sketches = dict(zip(long_asked, _sketches(asked[number] for number in long_asked), strict=True))
+    sketches = dict(zip(long_asked, minhashes(asked[number] for number in long_asked), strict=True))
     for number, sketch in sketches.items():
         index.insert(number, sketch)
     sharing: dict[int, list[int]] = defaultdict(list)
     values = np.empty((len(long_rows), BANDS * ORDERS_A_BAND), np.uint32)
-    for place, sketch in enumerate(_sketches(rows[position] for position in long_rows)):
+    for place, sketch in enumerate(minhashes(rows[position] for position in long_rows)):
         values[place] = sketch.hashvalues
         for number in index.query(sketch):
             sharing[number].append(place)
@@ -257,8 +257,8 @@ def _candidates(rows: Sequence[Tokens], asked: Sequence[Tokens]) -> dict[int, li
     return candidates
 
 
-def _sketches(rows: Iterable[Tokens]) -> Iterable[Any]:
-    """MinHash of each row's pairs of neighbouring tokens."""
+def minhashes(rows: Iterable[Tokens]) -> Iterable[Any]:
+    """MinHash of each row's pairs of neighbouring tokens, by datasketch."""
     from zlib import crc32
 
     from datasketch import MinHash
@@ -267,8 +267,11 @@ def _sketches(rows: Iterable[Tokens]) -> Iterable[Any]:
     return MinHash.generator(pairs, num_perm=BANDS * ORDERS_A_BAND, seed=SEED, hashfunc=crc32)
 
 
-def _is_long(row: Tokens) -> bool:
-    """Two characters of a script without spaces are taken for a word."""
+def is_long(row: Tokens) -> bool:
+    """Whether it is long enough to be nearly the same as another: of `FEWEST_WORDS`.
+
+    Two characters of a script without spaces are taken for a word.
+    """
     if len(row) < FEWEST_WORDS:
         return False
     return len(row) - sum(1 for token in row if _CHARACTER.match(token)) / 2 >= FEWEST_WORDS

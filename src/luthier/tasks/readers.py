@@ -235,7 +235,7 @@ def _read_parquet(path: Path) -> Iterator[Row | BadRow]:
             _refuse_repeated_columns(file.schema_arrow.names, path)
             number = 0
             # Few rows at a time, for one may be a whole book.
-            for batch in file.iter_batches(batch_size=256):
+            for batch in file.iter_batches(batch_size=16):
                 for value in _batch_rows(batch):
                     number += 1
                     where = f"{path}:row {number}"

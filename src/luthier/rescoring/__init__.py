@@ -1,0 +1,1 @@
+"""New metrics on answers that are stored, without a model."""

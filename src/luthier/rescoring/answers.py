@@ -1,0 +1,156 @@
+"""Answers that are stored, with what they are judged against: of a study's runs, or of evaluations on benchmarks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from luthier.core.durable import read_object
+from luthier.core.errors import LuthierError
+from luthier.core.settings import read, suggest
+from luthier.core.store import Store
+from luthier.core.types import Example, Prediction, PredictionKind, Result
+from luthier.run import examples_of
+from luthier.run_spec import RunSpec
+from luthier.suites import evaluation, items
+from luthier.suites.items import read_items
+
+
+@dataclass(frozen=True)
+class Answers:
+    """What one run, or one model on one task of a benchmark, was asked and answered.
+
+    Attributes:
+        name: of the run's folder, or the evaluation's.
+        result: arm, model, task, seed and so on; of an evaluation the model is the arm, and the suite stands for it.
+        examples: the test set, in order.
+        predictions: of every kind that is stored.
+    """
+
+    name: str
+    result: Result
+    examples: tuple[Example, ...]
+    predictions: tuple[Prediction, ...]
+
+    @property
+    def kinds(self) -> frozenset[PredictionKind]:
+        """The kinds of prediction that are stored."""
+        return frozenset(prediction.kind for prediction in self.predictions)
+
+
+def answers_of_study(store: Store, arms: Sequence[str]) -> tuple[list[Answers], list[str]]:
+    """The answers of a study's finished runs on the test set, and a sentence for each run that has none.
+
+    Args:
+        store: the study's folder.
+        arms: only these; all where none is named.
+
+    Raises:
+        LuthierError: no such arm, or data that is another than was asked about.
+    """
+    names = store.study()["runs"]
+    specs = {name: spec for name in names if (spec := run_spec(store, name)) is not None}
+    found, left_out = [], [f"{name} is left out: not begun" for name in names if name not in specs]
+    _refuse_unknown(arms, [spec.arm.name for spec in specs.values()])
+    for name, spec in specs.items():
+        if spec.split != "test" or (arms and spec.arm.name not in arms):
+            continue
+        result = store.run(name).result()
+        predictions = stored_predictions(store, spec)
+        if result is None or result.status != "finished" or not predictions:
+            why = "not finished" if result is None else "failed" if result.status == "failed" else "no answers stored"
+            left_out.append(f"{name} is left out: {why}")
+            continue
+        found.append(Answers(name, result, asked_of(spec), tuple(predictions)))
+    return found, left_out
+
+
+def run_spec(store: Store, name: str) -> RunSpec | None:
+    """A run as it was specified; None where it was not begun.
+
+    Raises:
+        LuthierError: it was written by a version that knew other settings.
+    """
+    path = store.run(name).folder / "spec.json"
+    data = read_object(path)
+    return None if data is None else read(RunSpec, data, where=str(path))
+
+
+def stored_predictions(store: Store, spec: RunSpec) -> list[Prediction]:
+    """What is stored of a run, of every kind that it made."""
+    steps = [store.step("predict", key) for key in spec.predict_keys().values()]
+    return [prediction for step in steps if step.done for prediction in step.predictions()]
+
+
+def asked_of(spec: RunSpec) -> tuple[Example, ...]:
+    """The examples that a run was asked.
+
+    Raises:
+        LuthierError: the data is another than then.
+    """
+    try:
+        return examples_of(spec).splits[spec.split]
+    except LuthierError as error:
+        if error.exit_code == 2:  # files that are gone, and say so themselves
+            raise
+        raise LuthierError(
+            "the data is another than the one that was asked about",
+            where=error.where,
+            mend="put the data back as it was, or run the study again",
+        ) from None
+
+
+def answers_of_evaluations(out: Path, arms: Sequence[str]) -> tuple[list[Answers], list[str]]:
+    """The answers of every model below a folder, a task at a time.
+
+    Raises:
+        LuthierError: there is none, no such model, or a file was damaged.
+    """
+    folders = sorted(path.parent for path in out.glob(f"**/{items.FILE}"))
+    if not folders:
+        raise LuthierError(
+            "neither a study nor an evaluation is stored here",
+            where=str(out),
+            mend="name the --out folder of luthier study or of luthier evaluate",
+        )
+    records = {folder: read_object(folder / evaluation.FILE) or {} for folder in folders}
+    names = {folder: str(record.get("model", folder.name)) for folder, record in records.items()}
+    _refuse_unknown(arms, names.values())
+    found = []
+    for folder in folders:
+        if arms and names[folder] not in arms:
+            continue
+        asked = read_items(folder)
+        for task in dict.fromkeys(item.task for item in asked):
+            mine = [item for item in asked if item.task == task]
+            suite = str(records[folder].get("suite", folder.parent.name))
+            examples = tuple(item.example for item in mine)
+            predictions = tuple(item.prediction for item in mine)
+            found.append(Answers(str(folder), _result(names[folder], suite, task), examples, predictions))
+    return found, []
+
+
+def _result(model: str, suite: str, task: str) -> Result:
+    """A model on a benchmark, as one run that no seed would change."""
+    return Result(
+        arm=model,
+        model=suite,
+        task=task,
+        seed=0,
+        digest="",
+        prompting="",
+        method="",
+        objective="",
+        status="finished",
+        seeded=False,
+    )
+
+
+def _refuse_unknown(arms: Sequence[str], known: Iterable[str]) -> None:
+    names = list(dict.fromkeys(known))
+    for arm in arms:
+        if arm not in names:
+            raise LuthierError(
+                f"{arm}: no such arm{suggest(arm, names)}", where="--arm", mend=f"one of {', '.join(names)}"
+            )

@@ -1,0 +1,87 @@
+"""Evaluations on the terminal: a row a task, a column a model; then what differs; then notes."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from luthier.suites.evaluation import Evaluation, Measured
+from luthier.suites.side_by_side import Compared
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+
+def print_suite(
+    evaluations: Sequence[Evaluation], compared: Sequence[Compared], notes: Sequence[str], console: Console
+) -> None:
+    """Print them.
+
+    Args:
+        evaluations: of one suite, at least one.
+        compared: as `side_by_side` gives them.
+        notes: what is to be said of all of them; each evaluation's own are printed too, once.
+        console: where.
+    """
+    _print_scores(evaluations, console)
+    if compared:
+        _print_differences(compared, console)
+    said = dict.fromkeys([*notes, *(note for one in evaluations for note in one.notes)])
+    for note in said:
+        console.print(note, highlight=False, soft_wrap=True)
+    seconds = ", ".join(f"{one.model} {one.seconds:.0f} s" for one in evaluations)
+    legend = "means with 95% intervals; majority: what the commonest right answer gets with nothing read"
+    console.print(f"{evaluations[0].harness}; {legend}; {seconds}", highlight=False, soft_wrap=True)
+
+
+def _print_scores(evaluations: Sequence[Evaluation], console: Console) -> None:
+    from rich.table import Table
+
+    first = evaluations[0]
+    table = Table(title=first.suite if len(first.suite) < 60 else None, title_justify="left", box=None)
+    for head in ("task", "measure", "shots", "n", "unscored", "majority", *(one.model for one in evaluations)):
+        table.add_column(head, justify="left" if head in ("task", "measure") else "right")
+    for task in first.tasks:
+        others = [one.of_task(task.name) for one in evaluations]
+        shots = "/".join(dict.fromkeys(str(other.shots) for other in others))
+        for measure in list(task.measures) or [task.main]:
+            row = [task.name, measure, shots, str(task.items), str(task.unscored or ""), _share(task.majority)]
+            if measure != task.main:
+                row = ["", measure, "", "", "", ""]
+            table.add_row(*row, *(_cell(other.measures.get(measure)) for other in others))
+    for group in first.groups:
+        held = [next((of for of in one.groups if of.name == group.name), None) for one in evaluations]
+        count = str(group.over_items.n)
+        over_items = [_cell(one.over_items if one else None) for one in held]
+        over_tasks = ["" if one is None or math.isnan(one.over_tasks) else f"{one.over_tasks:.3f}" for one in held]
+        table.add_row(f"{group.name} ({group.tasks} tasks)", "over items", "", count, "", "", *over_items)
+        table.add_row("", "over tasks", "", "", "", "", *over_tasks)
+    console.print(table)
+
+
+def _print_differences(compared: Sequence[Compared], console: Console) -> None:
+    from rich.table import Table
+
+    table = Table(title=f"beside {compared[0].reference}", title_justify="left", box=None)
+    for head in ("task", "measure", "model", "difference", "n", "p", "p (Holm)"):
+        table.add_column(head, justify="left" if head in ("task", "measure", "model") else "right")
+    for one in compared:
+        difference = "" if math.isnan(one.difference) else f"{one.difference:+.3f} {_bounds(one.low, one.high, '+')}"
+        ps = ("" if math.isnan(p) else f"{p:.3f}" for p in (one.p, one.p_holm))
+        table.add_row(one.task, one.measure, one.model, difference, str(one.n), *ps)
+    console.print(table)
+
+
+def _cell(measured: Measured | None) -> str:
+    if measured is None or math.isnan(measured.mean):
+        return ""
+    return f"{measured.mean:.3f} {_bounds(measured.low, measured.high)}".strip()
+
+
+def _share(value: float | None) -> str:
+    return "" if value is None else f"{value:.3f}"
+
+
+def _bounds(low: float, high: float, sign: str = "") -> str:
+    return "" if math.isnan(low) else f"\\[{low:{sign}.3f}, {high:{sign}.3f}]"
