@@ -52,6 +52,12 @@ def test_texts_and_tasks_before_and_after(make_study: MakeStudy, rows: Path, tmp
     assert all(row["before"] != row["after"] for row in by_task["generated prose"])
     assert all(math.isfinite(row["after"]) for row in kept["full 0"])
     assert {row["before"] for row in by_task["colours"]} <= {0.0, 1.0}
+    (run,) = (run for run in Store(tmp_path / "out").runs() if run.retained())
+    moved = run.drift()
+    names = {name: [row["example_id"] for row in rows] for name, rows in by_task.items() if name != "colours"}
+    assert {name: list(found) for name, found in moved["kl"].items()} == {name: ids[:16] for name, ids in names.items()}
+    assert all(nats > 0 for found in moved["kl"].values() for nats in found.values())
+    assert all(distance > 0 for distance in moved["distance"].values())
     record = Store(tmp_path / "out").study()["retain"]
     assert [(task["name"], task["primary"], task["lower_is_better"]) for task in record] == [
         ("base samples", "bits_per_byte", True),
@@ -65,6 +71,10 @@ def test_the_base_is_measured_once(make_study: MakeStudy, tmp_path: Path):
     store = Store(tmp_path)
     assert [row["before"] for row in kept["lora 0"]] == [row["before"] for row in kept["lora 1"]]
     assert len(steps(store, "sample")) == 1
+    assert len(steps(store, "drift")) == 2
+    distances = [run.drift()["distance"] for run in store.runs() if run.drift()]
+    assert [distance["embeddings"] for distance in distances] == [0, 0]  # the adapter was merged, into the layers alone
+    assert all(distance["1"] > 0 and distance["2"] > 0 for distance in distances)
     # Two kinds of prediction for each of two runs; two texts before, and two after each run.
     assert len(steps(store, "predict")) == 2 * 2 + 2 + 2 * 2
 
@@ -73,6 +83,25 @@ def test_soft_prompts_are_measured_in_place(make_study: MakeStudy, tmp_path: Pat
     arms = [{"prompt_tuning": {"virtual_tokens": 4}, "learning_rate": 3.0}]
     _, kept = ran(make_study, tmp_path, arms=arms)
     assert any(abs(row["before"] - row["after"]) > 1e-3 for row in kept["prompt_tuning 0"])
+    (moved,) = (run.drift() for run in Store(tmp_path).runs())
+    assert set(moved["distance"].values()) == {0.0}  # none of the base's weights
+    assert max(moved["kl"]["generated prose"].values()) > 1e-4
+
+
+def test_a_training_that_is_followed_comes_to_the_same_weights(make_study: MakeStudy, tmp_path: Path):
+    training = {"steps": 2, "batch_size": 4, "validations": 1}
+    arms, task = [{"lora": {"dropout": 0.1}}], {"metrics": ["nll"], "primary": "nll"}
+    weights, logs = [], []
+    for forgetting in (True, False):
+        out = tmp_path / str(forgetting)
+        study = make_study(forgetting=forgetting, arms=arms, training=training, task=task)
+        study.run(out, device="cpu", workers=1)
+        trained = sorted((out / "train").iterdir())
+        weights.append({path.name: [file.read_bytes() for file in path.rglob("*.safetensors")] for path in trained})
+        logs += [Store(out).step("train", path.name).training_log() for path in trained]
+    assert len(weights[0]) == 1 and weights[0] == weights[1]  # the keys too
+    followed = [[line["step"] for line in log if "prose_bits_per_byte" in line] for log in logs]
+    assert followed == [[0, 2], []]
 
 
 def test_a_retained_task_enters_the_run_and_not_its_training(make_study: MakeStudy, rows: Path):

@@ -14,6 +14,7 @@ from luthier.core.store import Store
 from luthier.core.types import Result
 from luthier.estimate import seconds
 from luthier.regularisers.regulariser import NoRegulariser, Regulariser, Restraint
+from luthier.report.summary import summarise
 from luthier.study import Study
 from tests.models.encoders import tiny_encoder
 from tests.small_study import files, small_study, steps
@@ -71,6 +72,13 @@ def test_a_sequence_is_trained_once_and_judged_on_every_task(decoder: Path, rows
     assert all(result.status == "finished" for result in told.values()), [r.error for r in told.values()]
     assert told["one then the other", "cats"].method == "lora on meetings then lora on cats"
     assert told["first", "cats"].scores["nll"] != told["one then the other", "cats"].scores["nll"]
+    assert told["one then the other", "cats"].train_keys == keys["one then the other"]
+    (way,) = summarise(store).sequences
+    assert (way.arms, way.tasks) == (("first", "one then the other"), ("meetings", "cats"))
+    assert way.matrix[1][1].mean == pytest.approx(told["one then the other", "cats"].scores["rougeL"])
+    assert way.before is not None and way.before[0].mean == pytest.approx(
+        told["zero_shot", "meetings"].scores["rougeL"]
+    )
 
 
 def test_a_stage_has_the_same_key_with_its_tasks_name(decoder: Path, rows: Path, tmp_path: Path) -> None:

@@ -113,7 +113,7 @@ def lower_is_better(task: TaskSpec) -> bool:
 def _from_random_weights(run: RunSpec) -> RunSpec:
     arm = run.arm.model_copy(update={"name": run.arm.name + FROM_RANDOM_WEIGHTS})
     model = run.model.model_copy(update={"random": True})
-    alone = {"documents": False, "retain": (), "retain_data": {}}
+    alone = {"documents": False, "probed": False, "retain": (), "retain_data": {}}
     return run.model_copy(update={"arm": arm, "model": model, "control_of": run.arm.name, **alone})
 
 

@@ -7,7 +7,16 @@ from typing import Any
 
 from luthier.core.errors import LuthierError
 from luthier.core.store import Step, Store
-from luthier.core.types import ChoicePrediction, ClassPrediction, Cost, Prediction, Result, TextPrediction
+from luthier.core.types import (
+    ChoicePrediction,
+    ClassPrediction,
+    Cost,
+    Example,
+    Prediction,
+    Result,
+    TextPrediction,
+)
+from luthier.metrics.gaming import Gaming, flags
 from luthier.regularisers.regulariser import NoRegulariser
 from luthier.run_spec import RunSpec
 from luthier.study_file import Stage
@@ -45,6 +54,25 @@ def answer_warnings(predictions: Sequence[Prediction]) -> list[str]:
     if len(listed) < 10 or len(set(listed)) > 1:
         return []
     return [f"gave the same answer to all {len(listed)} examples: {listed[0][:60]!r}"]
+
+
+def gaming_warnings(predictions: Sequence[Prediction], examples: Sequence[Example]) -> list[str]:
+    """Whether more than a tenth of its texts are repetition or copies, as one would write to game ROUGE
+    (`metrics/gaming.py`)."""
+    by_id = {example.id: example for example in examples}
+    texts = [one for one in predictions if isinstance(one, TextPrediction) and one.example_id in by_id]
+    found = [flags(Gaming().score(text, by_id[text.example_id])) for text in texts]
+    gamed = [reasons for reasons in found if reasons]
+    if len(texts) < 10 or 10 * len(gamed) <= len(texts):
+        return []
+    repeated, copied = (
+        sum(any(reason.startswith(kind) for reason in reasons) for reasons in gamed)
+        for kind in ("repetition", "copying")
+    )
+    return [
+        f"looks gamed: {len(gamed)} of {len(texts)} answers are repetition or copies ({repeated} repeat themselves, "
+        f"{copied} copy the source at more than twice the reference's length); read some before believing their ROUGE"
+    ]
 
 
 def _answer(prediction: Prediction) -> str | None:
@@ -118,6 +146,7 @@ def identity(spec: RunSpec) -> dict[str, Any]:
         "split": spec.split,
         "control_of": spec.control_of,
         "train_key": keys[-1] if keys else None,
+        "train_keys": keys,
         "predict_key": spec.predict_key(),
     }
 

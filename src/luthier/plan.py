@@ -12,7 +12,7 @@ from luthier.core.types import Skipped
 from luthier.methods.method import refuse_misfit
 from luthier.models.families import family_of
 from luthier.models.load import ModelFiles, find_model
-from luthier.plan_encoder import check_encoders
+from luthier.plan_encoder import check_encoders, check_encoders_of_metrics
 from luthier.plan_lengths import TooLong, check_lengths_of
 from luthier.plan_sources import check_sources, leaks_of, read_by_stages, sources_of
 from luthier.prompting.baselines import trivial_baselines
@@ -112,6 +112,7 @@ def plan(
     _check_training_sets(spec, tasks)
     _check_methods(spec, models)
     check_encoders(spec, models, tasks)
+    check_encoders_of_metrics(spec)
     check_sources(spec, models, read)
     grid = _Grid(spec, models, tasks, retained, read, device)
     too_long: TooLong = {}
@@ -245,6 +246,7 @@ class _Grid:
             sources=sources_of(arm, task.name, self.spec, self.read, too_long_here),
             size=size,
             documents=measured and self.spec.forgetting,
+            probed=measured and self.spec.forgetting,
             retain=tuple(retain),
             retain_data={kept.task_name: self.retained[kept.task_name].digests["test"] for kept in retain},
             seed=self.spec.seeds[0],

@@ -11,7 +11,9 @@ first half, and the bits are those of the second.
 without an end of sequence: a sample is cut where its length runs out, and a model that has learnt to stop would
 otherwise seem to have remembered. Measuring on the base's own samples: Robins 1995, "Catastrophic forgetting, rehearsal
 and pseudorehearsal", Connection Science 7; the bits are an estimate of the cross-entropy H(base, tuned), so that their
-growth is one of the divergence KL(base || tuned).
+growth is one of the divergence KL(base || tuned). That divergence itself, over the whole vocabulary at every position
+of the same texts, is `drift`, together with how far the weights have moved; and `prose_probe` follows the bits of a few
+texts while a training is at work.
 """
 
 from __future__ import annotations
@@ -26,10 +28,12 @@ from luthier.core.store import Step, Store
 from luthier.core.types import Example, Listener, Message, Prediction, Progress, TextPrediction
 from luthier.evaluate import score
 from luthier.metrics.bits_per_byte import BitsPerByte
+from luthier.models.divergence import divergences
 from luthier.models.generator import ModelGenerator
 from luthier.models.kinds import Kind
+from luthier.models.weight_distance import weight_distances
 from luthier.prompting.zero_shot import ZeroShot
-from luthier.run_spec import DOCUMENTS, SAMPLES, RunSpec
+from luthier.run_spec import COMPARED, DOCUMENTS, PROBED, SAMPLES, RunSpec
 from luthier.study_file import BASE_SAMPLES, PROSE, TaskSpec
 from luthier.tasks.generated.prose import documents
 from luthier.workbench import Workbench
@@ -55,15 +59,96 @@ def retained_rows(spec: RunSpec, bench: Workbench, store: Store, read: Callable[
     base = _Model(Workbench(spec.untouched(), store, bench.device, listen), store, listen)
     both = (base, _Model(bench, store, listen))
     if spec.documents:
-        texts = {} if spec.model.pairs else {BASE_SAMPLES: base.samples()}
-        for name, several in {**texts, PROSE: documents(DOCUMENTS)}.items():
-            examples = [_document(name, place, text, spec.model.pairs) for place, text in enumerate(several)]
+        for name, examples in _texts(base).items():
             answers = [model.on_documents(examples) for model in both]
             yield from _paired(name, "bits_per_byte", [score([BitsPerByte()], given, examples)[0] for given in answers])
     for task in spec.retain:
         asked = read(task)
         answers = [model.on_task(task, asked) for model in both]
         yield from _paired(task.task_name, task.primary, [score(task.judges, given, asked)[0] for given in answers])
+
+
+def drift(spec: RunSpec, bench: Workbench, store: Store) -> dict[str, Any] | None:
+    """How far a run's trained model has moved from its base; None where forgetting is not measured.
+
+    The base and the trained model are in memory together. The trained one is used up: what can be merged is merged, to
+    see where its update leads.
+
+    Args:
+        spec: a run that trains, its trainings done.
+        bench: with its model; asked again, it loads it anew.
+        store: where it is shared between runs of the same training.
+
+    Returns:
+        `kl`: text -> example_id -> KL(base || tuned), nats per token; `distance`: of `weight_distances`.
+    """
+    if not spec.documents:
+        return None
+
+    def listen(event: Progress) -> None:
+        bench.listener(replace(event, run=spec.folder, phase="retention"))
+
+    base = _Model(Workbench(spec.untouched(), store, bench.device, listen), store, listen)
+    texts = {name: examples[:COMPARED] for name, examples in _texts(base).items()}
+    step = store.step("drift", spec.drift_key([_whole(example) for several in texts.values() for example in several]))
+    with step.claimed():
+        if not step.done:
+            started = time.perf_counter()
+            ours, theirs = base.bench.generator(listen), bench.generator(listen)
+            with bench.autocast():
+                kl = {name: _divergences(ours, theirs, examples, listen) for name, examples in texts.items()}
+            distance = weight_distances(ours.model, bench.merged())
+            step.finish({"kl": kl, "distance": distance, "seconds": time.perf_counter() - started})
+        record = step.record()
+    return {key: record[key] for key in ("kl", "distance")}
+
+
+def _divergences(
+    base: ModelGenerator, tuned: ModelGenerator, examples: Sequence[Example], listen: Listener
+) -> dict[str, float]:
+    names, texts = [example.id for example in examples], [example.reference for example in examples]
+    found = divergences(
+        base.model,
+        tuned.model,
+        base.as_documents(names, texts, [example.messages[0].content for example in examples]),
+        flat=base.flat and tuned.flat,
+        pad_id=base.renderer.pad_id,
+        on_progress=lambda done, total: listen(Progress("", "retention", done, total)),
+    )
+    return dict(zip(names, found, strict=True))
+
+
+def prose_probe(bench: Workbench) -> Callable[[], dict[str, float]] | None:
+    """What a training measures beside its validation loss: the bits per byte of a few texts of generated prose, by the
+    model as it is then. None where forgetting is not measured.
+
+    It draws no random number and leaves the model as it was, so that a training comes to the same weights with it.
+    """
+    spec = bench.spec
+    if not spec.probed:
+        return None
+    examples = [_document(PROSE, place, text, spec.model.pairs) for place, text in enumerate(documents(PROBED))]
+    names, texts = [example.id for example in examples], [example.reference for example in examples]
+    before = [example.messages[0].content for example in examples]
+
+    def measure() -> dict[str, float]:
+        generator = ModelGenerator(bench.adapted, bench.renderer, flat=bench.flat)
+        with bench.autocast():
+            given = generator.documents(names, texts, before)
+        values = [found.values["bits_per_byte"] for found in score([BitsPerByte()], given, examples)[0]]
+        return {"prose_bits_per_byte": sum(values) / len(values)}
+
+    return measure
+
+
+def _texts(base: _Model) -> dict[str, list[Example]]:
+    """The texts that are measured, by what they are."""
+    pairs = base.bench.spec.model.pairs
+    samples = {} if pairs else {BASE_SAMPLES: base.samples()}
+    return {
+        name: [_document(name, place, text, pairs) for place, text in enumerate(several)]
+        for name, several in {**samples, PROSE: documents(DOCUMENTS)}.items()
+    }
 
 
 @dataclass
@@ -90,7 +175,7 @@ class _Model:
         """The likelihood of each text."""
         names, texts = [example.id for example in examples], [example.reference for example in examples]
         before = [example.messages[0].content for example in examples]
-        whole = [read + text for read, text in zip(before, texts, strict=True)]
+        whole = [_whole(example) for example in examples]
         step = self.store.step("predict", self.bench.spec.documents_key(whole))
         return self._kept(step, lambda: list(self._generator().documents(names, texts, before)))
 
@@ -137,6 +222,11 @@ def halves(text: str) -> tuple[str, str]:
 def _document(name: str, place: int, text: str, pairs: bool) -> Example:
     before, scored = halves(text) if pairs else ("", text)
     return Example(id=f"{name} {place}", messages=(Message("user", before),), references=(scored,))
+
+
+def _whole(document: Example) -> str:
+    """The text with what is read before it."""
+    return document.messages[0].content + document.reference
 
 
 def _paired(task: str, measure: str, scored: Sequence[Any]) -> Rows:

@@ -25,10 +25,11 @@ from luthier.core.types import Example, Listener, Prediction, Progress, Result, 
 from luthier.deploy.trained import Origin
 from luthier.evaluate import means_by_member, score, score_against_others
 from luthier.methods.method import trainable
+from luthier.metrics.rouge import Rouge
 from luthier.models.kernels import Kernels
 from luthier.objectives.objective import TrainingData
-from luthier.outcome import failed, finished, learning_warnings, training_flops
-from luthier.retention import retained_rows
+from luthier.outcome import failed, finished, gaming_warnings, learning_warnings, training_flops
+from luthier.retention import drift, prose_probe, retained_rows
 from luthier.run_spec import RunSpec
 from luthier.study_file import Stage, TaskSpec
 from luthier.tasks.labels import labels_of
@@ -68,7 +69,12 @@ def run(spec: RunSpec, store: Store, *, device: str = "cpu", given: str = "", li
         if spec.split == "test":
             folder.write_wrong_reference(score_against_others(spec.task.metrics, predictions, asked))
             folder.write_retained(retained_rows(spec, bench, store, lambda task: retained_examples(spec, task)))
+            if (moved := drift(spec, bench, store)) is not None:
+                folder.write_drift(moved)
         result = finished(spec, store, means).model_copy(update={"members": means_by_member(scores, asked)})
+        if spec.arm.prompting.needs_model and any(isinstance(metric, Rouge) for metric in spec.task.metrics):
+            noticed = [*result.warnings, *gaming_warnings(predictions, asked)]
+            result = result.model_copy(update={"warnings": noticed})
     except BrokenPipeError:  # whoever listens is gone (`| head`): no fault of the run's
         raise
     except Exception as error:
@@ -173,6 +179,7 @@ def _train(
         checkpoints=step.checkpoint,
         log=step.log,
         notify=bench.notify,
+        beside=prose_probe(bench),
     )
     keep_training(spec, stage, trained, bench, step)
 

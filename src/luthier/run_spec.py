@@ -23,6 +23,12 @@ from luthier.tasks.generated.prose import documents
 
 DOCUMENTS = 32
 """Texts of each sort, sampled from the base and generated, on which forgetting is measured."""
+COMPARED = 16
+"""Of these texts of each sort, so many are read by the base and the trained model side by side. Their divergence counts
+every word of the vocabulary at every token, and so varies less than bits do."""
+PROBED = 8
+"""Of the generated texts, so many are followed through a training. On a house model that takes 0.27 s of one core each
+time, where an optimizer step of eight short rows takes 0.20 s: 5% of 76 steps with two validations."""
 SAMPLES = Sampling(temperature=1.0, max_new_tokens=96)
 """How texts are sampled from the untouched base: from its own distribution, and short enough to take seconds."""
 
@@ -93,6 +99,8 @@ class RunSpec(Settings):
     """The arm that is repeated here from random weights."""
     documents: bool = False
     """Whether texts are measured before and after training, to see what was forgotten."""
+    probed: bool = False
+    """Whether some of these texts are also measured while it trains; no key depends on it."""
     retain: tuple[TaskSpec, ...] = ()
     """Tasks that are measured before and after training."""
     retain_data: dict[str, str] = {}
@@ -190,7 +198,7 @@ class RunSpec(Settings):
         names = [self.arm.name, self.model.column, self.model.identity, self.task.task_name, self.size, self.split]
         metrics = [metric.fingerprint() for metric in self.task.metrics]
         kept = [[task.fingerprint(), self.retain_data[task.task_name]] for task in self.retain]
-        documents = [_how_sampled(), _prose_digest(), BitsPerByte().fingerprint()] if self.documents else None
+        documents = [_how_sampled(), _prose_digest(), BitsPerByte().fingerprint(), "drift"] if self.documents else None
         return digest([names, list(self.predict_keys().values()), metrics, kept, documents, self.control_of])
 
     @property
@@ -209,6 +217,10 @@ class RunSpec(Settings):
     def documents_key(self, texts: Sequence[str]) -> str:
         """The key of the likelihoods that its finished model gives to these texts."""
         return digest({"documents": list(texts), "weights": self.weights, "precision": self.precision})
+
+    def drift_key(self, texts: Sequence[str]) -> str:
+        """The key of how far its finished model is from its base, on these texts and in its weights."""
+        return digest({"drift": list(texts), "weights": self.weights, "precision": self.precision})
 
     def retained_key(self, task: TaskSpec) -> str:
         """The key of its finished model's answers to a retained task, asked as that is written, seed 0."""

@@ -93,8 +93,12 @@ def _task_record(settings: TaskSpec, planned: Plan) -> dict[str, Any]:
         "primary": settings.primary,
         "measures": list(settings.measures),
         "lower_is_better": [
-            name for metric in settings.metrics if not metric.higher_is_better for name in metric.measures
+            name
+            for metric in settings.metrics
+            for name in (*metric.measures, *metric.of_the_whole)
+            if metric.lower_is_better(name)
         ],
+        "signs": [name for metric in settings.metrics if not metric.of_quality for name in metric.measures],
         "rows": {split: len(examples) for split, examples in task.splits.items()},
         "digests": dict(task.digests),
         "duplicates": dict(task.duplicates),

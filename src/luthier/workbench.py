@@ -18,6 +18,7 @@ from luthier.methods.merging import merge_checked
 from luthier.models.classifier import ModelClassifier
 from luthier.models.encoder_decoder import start_id
 from luthier.models.encoder_tokens import EncoderRenderer
+from luthier.models.families import family_of
 from luthier.models.flat import use_flat_attention
 from luthier.models.generator import ModelGenerator
 from luthier.models.head import Head, head_weights, train_head
@@ -171,6 +172,19 @@ class Workbench:
         self._make_ready()
         heard = listener or self.listener
         return ModelGenerator(self.adapted, self.renderer, flat=self.flat, run=self.spec.folder, listener=heard)
+
+    def merged(self) -> Any:
+        """The finished model with what was trained folded in, unchecked, to look at its weights; as it is where nothing
+        can be folded. It is used up: whoever asks for the model afterwards has it loaded anew."""
+        from peft import PeftModel
+
+        self._make_ready()
+        model, self.adapted = self.adapted, None
+        method = self.spec.arm.trained[-1].method
+        family = family_of(model.config.get_text_config(decoder=True).model_type)
+        if not isinstance(model, PeftModel) or method.merge_refusal(self.spec.model.kind, family):
+            return model
+        return method.merge(model.float())  # in a narrower type the update would be rounded away
 
     def compute_by(self, kernels: Kernels) -> None:
         """Compute in these ways from now on."""

@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from luthier.core.forgetting import average_forgetting, backward_transfer
+from luthier.core.forgetting import average_forgetting, backward_transfer, forward_transfer
 
 
 def test_forgetting_is_from_the_best_and_transfer_from_the_first():
@@ -23,3 +23,11 @@ def test_one_task_has_nothing_to_forget():
 def test_a_matrix_is_square():
     with pytest.raises(ValueError, match="tasks, tasks"):
         backward_transfer([[0.9, 0.2]])
+
+
+def test_forward_transfer_is_what_earlier_tasks_gave():
+    scores = [[0.9, 0.2, 0.1], [0.8, 0.85, 0.15], [0.6, 0.7, 0.95]]
+    assert forward_transfer(scores, [0.1, 0.25, 0.05]) == pytest.approx((-0.05 + 0.1) / 2)
+    assert math.isnan(forward_transfer([[0.9]], [0.1]))
+    with pytest.raises(ValueError, match="before them of shape"):
+        forward_transfer(scores, [0.1])

@@ -67,6 +67,14 @@ def test_a_control_with_nine_tenths_of_the_score_is_flagged(tmp_path: Path) -> N
     assert flag.words.startswith("rougeL: nearest, which asks no model, has 0.404 where full has 0.441")
 
 
+def test_no_control_is_held_against_signs(tmp_path: Path) -> None:
+    """What only describes an answer, as repetition does, is no measure that a control could reach."""
+    store = shifted(make_study(tmp_path, failing=(), grown=True), "nearest", 0.25)
+    tasks = [{**task, "signs": ["rougeL"]} for task in store.study()["tasks"]]
+    store.write_study({**store.study(), "tasks": tasks})
+    assert summarise(store).groups[0].flags == ()
+
+
 def test_a_control_within_the_margin_is_flagged(tmp_path: Path) -> None:
     store = shifted(make_study(tmp_path, failing=(), grown=True), CONTROL, 0.2)
     store.write_study({**store.study(), "margin": 0.08})

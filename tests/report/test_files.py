@@ -28,7 +28,7 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_results_json_holds_numpys_numbers(written: Path) -> None:
     data = json.loads((written / "results.json").read_text(), parse_constant=lambda name: pytest.fail(name))
-    keys = ["study", "version", "verdict", "margin", "sizes", "leakage", "choices", "flags", "arms"]
+    keys = ["study", "version", "verdict", "margin", "sizes", "leakage", "choices", "flags", "sequences", "arms"]
     assert list(data) == keys and data["margin"] is None and data["leakage"] == {}
     arms = {arm["arm"]: arm for arm in data["arms"]}
     assert list(arms) == ["zero_shot", "lora", "full", "broken", "lead-3"]

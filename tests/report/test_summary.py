@@ -204,6 +204,17 @@ def test_an_unscored_item_is_left_out_of_every_seed_and_named(tmp_path: Path) ->
     assert "lora (seeds 0, 1, 2): 1 of 20 examples have no rougeL, and were left out of it" in said
 
 
+def test_an_item_without_any_score_is_counted_too(tmp_path: Path) -> None:
+    store = make_study(tmp_path)
+    for seed in (0, 1, 2):
+        store.run(run_name("lora", seed)).write_scores(
+            Score(item, {"rougeL": float(value)} if index else {})
+            for index, (item, value) in enumerate(zip(ITEMS, scores("lora", seed)["rougeL"], strict=True))
+        )
+    said = [warned.words for warned in summarise(store).groups[0].warnings]
+    assert "lora (seeds 0, 1, 2): 1 of 20 examples have no rougeL, and were left out of it" in said
+
+
 def test_mixed_versions_and_unfinished_runs_are_named(tmp_path: Path) -> None:
     store = make_study(tmp_path)
     store.run(run_name("lora", 0)).describe({}, "", {"python": "3.11.4", "libraries": {"torch": "2.14.0"}})

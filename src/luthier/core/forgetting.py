@@ -1,6 +1,7 @@
-"""How much is lost of what was learned before: backward transfer and average forgetting.
+"""How much is lost of what was learned before, and what it gives to what comes after: backward transfer, average
+forgetting, forward transfer.
 
-Both read the matrix R of scores: R[i, j] is the score on task j after learning tasks 0 .. i, higher being better. They
+They read the matrix R of scores: R[i, j] is the score on task j after learning tasks 0 .. i, higher being better. They
 are for tasks learned one after another. The report's forgetting (a retention task before and after one training) is the
 case of two tasks, the first being what the base already could: its change is then the backward transfer, and the
 average forgetting with the other sign.
@@ -58,6 +59,32 @@ def average_forgetting(scores: ArrayLike) -> float:
     if len(matrix) < 2:
         return math.nan
     return float((matrix[:-1].max(axis=0) - matrix[-1])[:-1].mean())
+
+
+def forward_transfer(scores: ArrayLike, before: ArrayLike) -> float:
+    """The mean change on a task by what was learned before it was its turn; above zero, the earlier tasks helped.
+
+    Lopez-Paz & Ranzato 2017, arXiv 1706.08840: with T tasks, and b[j] the score on task j before any was learned
+    (theirs of random weights, here of the untouched base),
+
+        FWT = 1 / (T - 1) sum over j > 0 of (R[j - 1, j] - b[j])
+
+    Args:
+        scores: R, shape (tasks, tasks).
+        before: b, shape (tasks,).
+
+    Returns:
+        nan for a single task.
+
+    Raises:
+        ValueError: R is not square, or b is not one a task.
+    """
+    matrix, base = _square(scores), np.asarray(before, dtype=np.float64)
+    if base.shape != matrix.shape[:1]:
+        raise ValueError(f"scores of {len(matrix)} tasks, and before them of shape {base.shape}")
+    if len(matrix) < 2:
+        return math.nan
+    return float((np.diag(matrix, k=1) - base[1:]).mean())
 
 
 def _square(scores: ArrayLike) -> NDArray[np.float64]:

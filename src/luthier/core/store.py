@@ -4,8 +4,9 @@
 <out>/train/<key>/      kernels.json train.jsonl, weights/, checkpoint/ while unfinished, done.json last
 <out>/sample/<key>/     predictions.jsonl: text sampled from an untouched base, done.json last
 <out>/predict/<key>/    predictions.jsonl, done.json last
-<out>/runs/<name>/      spec.json given.yaml environment.json scores.jsonl wrong_reference.jsonl retained.jsonl,
-                        result.json last
+<out>/drift/<key>/      done.json: how far a trained model has moved from its base
+<out>/runs/<name>/      spec.json given.yaml environment.json scores.jsonl wrong_reference.jsonl retained.jsonl
+                        drift.json, result.json last
 ```
 
 Whatever is written is written beside its place, flushed and renamed (`durable.py`); the marker (`done.json`,
@@ -27,7 +28,7 @@ from luthier.core.durable import cannot_write, read_object, replace_file, sync_t
 from luthier.core.errors import LuthierError
 from luthier.core.types import Prediction, Result, Score, prediction_from_json, prediction_to_json
 
-StepKind = Literal["train", "sample", "predict"]
+StepKind = Literal["train", "sample", "predict", "drift"]
 
 
 class Step:
@@ -112,6 +113,7 @@ class RunFolder:
         self._result = folder / "result.json"
         self._wrong_reference = folder / "wrong_reference.jsonl"
         self._retained = folder / "retained.jsonl"
+        self._drift = folder / "drift.json"
 
     @property
     def name(self) -> str:
@@ -157,6 +159,15 @@ class RunFolder:
     def retained(self) -> list[dict[str, Any]]:
         """What `write_retained` was given; empty where nothing was trained."""
         return read_lines(self._retained) if self._retained.exists() else []
+
+    def write_drift(self, record: Mapping[str, Any]) -> None:
+        """How far the run has moved from its base: `kl` (text -> example_id -> nats per token) and `distance` (layer ->
+        that of its weights; None where it cannot be told)."""
+        write_json(self._drift, record)
+
+    def drift(self) -> dict[str, Any]:
+        """What `write_drift` was given; empty where it was not measured."""
+        return read_object(self._drift) or {}
 
     def write_error(self, text: str) -> None:
         """The traceback of a failed run, for who wants to find the cause."""

@@ -215,6 +215,8 @@ class Result(Record):
     """Of a mixture: task -> the means over its examples."""
     cost: Cost = Cost()
     train_key: str | None = None
+    train_keys: list[str] = []
+    """Of every trained stage, the last one's (`train_key`) too."""
     predict_key: str | None = None
     effective: dict[str, Any] = {}
     """What was resolved while running: learning rate, steps, best step, sampling values, precision."""

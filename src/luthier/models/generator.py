@@ -136,15 +136,9 @@ class ModelGenerator:
             texts: what is scored.
             before: for an encoder-decoder, what its encoder reads of each; to a decoder, every text stands by itself.
         """
-        room = None if self.renderer.context is None else 3 * self.renderer.context // 4
         scored = likelihood.likelihoods(
             self.model,
-            [
-                self.renderer.continuation(name, before[place], text, room)
-                if self.renderer.pairs
-                else self.renderer.document(name, text, room)
-                for place, (name, text) in enumerate(zip(names, texts, strict=True))
-            ],
+            self.as_documents(names, texts, before),
             flat=self.flat,
             pad_id=self.renderer.pad_id,
             most_tokens=self.most_tokens or likelihood.MOST_TOKENS,
@@ -153,6 +147,16 @@ class ModelGenerator:
         return [
             ChoicePrediction(name, (text,), (total,), (count,))
             for name, text, (total, count) in zip(names, texts, scored, strict=True)
+        ]
+
+    def as_documents(self, names: Sequence[str], texts: Sequence[str], before: Sequence[str] = ()) -> list[Encoded]:
+        """The tokens of texts as `documents` reads them; its arguments."""
+        room = None if self.renderer.context is None else 3 * self.renderer.context // 4
+        return [
+            self.renderer.continuation(name, before[place], text, room)
+            if self.renderer.pairs
+            else self.renderer.document(name, text, room)
+            for place, (name, text) in enumerate(zip(names, texts, strict=True))
         ]
 
     def fits(self, conversation: tuple[Message, ...], answer_tokens: int, answers: Sequence[str] = ()) -> bool:

@@ -10,9 +10,11 @@ from typing import Any
 
 from luthier.core.store import Store, write_json, write_text
 from luthier.core.types import Cost
+from luthier.report.drift_view import drift_entry
 from luthier.report.findings import ArmSummary, Comparison, Flag, Group, Summary
 from luthier.report.html import write_html
 from luthier.report.markdown import markdown
+from luthier.report.sequence_tables import sequence_entry
 from luthier.report.summary import summarise
 from luthier.report.verdict import verdict
 
@@ -56,6 +58,7 @@ def results(summary: Summary) -> dict[str, Any]:
             for group in summary.groups
             for flag in group.flags
         ],
+        "sequences": [sequence_entry(one) for one in summary.sequences],
         "arms": [_entry(group, arm) for group in summary.groups for arm in group.arms],
     }
 
@@ -92,6 +95,7 @@ def _entry(group: Group, arm: ArmSummary) -> dict[str, Any]:
         },
         "without_leaks": asdict(arm.without_leaks) if arm.without_leaks else None,
         "forgetting": {task: _plain(asdict(found), "task") for task, found in arm.forgetting.items()},
+        "drift": drift_entry(arm),
         "cost": arm.cost.model_dump(),
     }
 

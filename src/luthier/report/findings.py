@@ -14,6 +14,7 @@ from luthier.report.curves import Curve, LearningCurves
 from luthier.report.forgetting import BASE_SAMPLES, Forgotten, Retention, Tradeoff
 from luthier.report.leaks import Leakage
 from luthier.report.measured import Comparison, Estimate, Outcome, Run
+from luthier.report.task_sequence import TaskSequence
 from luthier.report.warned import Warned
 
 __all__ = [
@@ -34,6 +35,7 @@ __all__ = [
     "Retention",
     "Run",
     "Summary",
+    "TaskSequence",
     "Tradeoff",
     "Trial",
     "Warned",
@@ -271,6 +273,7 @@ class Summary:
         curves: one a task and model, where the study has several sizes.
         retain: the retention tasks.
         again: the commands that run the study, one arm of it, or its report again.
+        sequences: tasks learned one after another, one a way, model and size.
     """
 
     study: Mapping[str, Any]
@@ -281,6 +284,7 @@ class Summary:
     curves: tuple[LearningCurves, ...] = ()
     retain: tuple[Retention, ...] = ()
     again: tuple[Command, ...] = ()
+    sequences: tuple[TaskSequence, ...] = ()
 
     @property
     def arm_names(self) -> tuple[str, ...]:

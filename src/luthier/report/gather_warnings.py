@@ -33,7 +33,7 @@ def gather_warnings(arms: Sequence[ArmSummary]) -> tuple[Warned, ...]:
 
 def _unscored(arm: ArmSummary) -> list[str]:
     """Examples that measures left out in some run: their absence is named, never counted as zero."""
-    every = {item for run in arm.finished for values in run.scores.values() for item in values}
+    every = {item for run in arm.finished for values in (run.asked, *run.scores.values()) for item in values}
     missing: dict[int, list[str]] = {}
     for measure, estimate in arm.scores.items():
         if estimate.low is not None and estimate.n < len(every):

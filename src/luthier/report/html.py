@@ -16,6 +16,7 @@ from luthier.report import formats
 from luthier.report.answers import measure_name
 from luthier.report.findings import Group, Summary
 from luthier.report.palette import DARK, LIGHT
+from luthier.report.sequence_view import sequence_views
 from luthier.report.standing import intervals_over
 from luthier.report.verdict import not_finished, overall
 from luthier.report.views import curve_view, group_view
@@ -54,6 +55,7 @@ def write_html(summary: Summary, store: Store, path: Path) -> None:
         over=intervals_over(summary.groups),
         groups=[group_view(summary, store, group) for group in summary.groups],
         curves=[curve_view(summary, found) for found in summary.curves],
+        sequences=sequence_views(summary),
         skipped=_skipped(summary),
         shown_rows=_SHOWN_ROWS,
         root=str(store.root),

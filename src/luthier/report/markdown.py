@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from luthier.report.drift_view import drift_table
 from luthier.report.findings import Group, Summary
 from luthier.report.markdown_tables import (
     Table,
@@ -15,6 +16,7 @@ from luthier.report.markdown_tables import (
     overview_table,
     seeds_table,
 )
+from luthier.report.sequence_tables import sequence_tables
 from luthier.report.verdict import verdict
 
 _FOLDED = ("Leaked rows",)
@@ -33,6 +35,8 @@ def markdown(summary: Summary) -> str:
         lines += _laid_out(overview_table(summary))
     for curves in summary.curves:
         lines += _laid_out(curves_table(curves))
+    for table in sequence_tables(summary.sequences):
+        lines += _laid_out(table)
     for group in summary.groups:
         lines += _group(group)
     return "\n".join([*lines, *_failed(summary), *_warnings(summary), *_again(summary)])
@@ -44,6 +48,7 @@ def _group(group: Group) -> list[str]:
         best_table(group),
         controls_table(group),
         forgetting_table(group),
+        drift_table(group),
         seeds_table(group),
         choices_table(group),
         leaks_table(group),

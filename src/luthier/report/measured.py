@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 from luthier.core.statistics import Difference, Outcome
 from luthier.core.types import Result
@@ -20,6 +21,8 @@ class Run:
         wrong_reference: the same, each text scored against another example's reference; empty where it made no text.
         retained: retention task -> example id -> (before, after), in that task's primary measure; empty where nothing
             was trained.
+        drift: how far it moved from its base, as `drift.json` has it; empty where that was not measured.
+        asked: the ids of all its examples, those without any score too; empty where that is not known.
     """
 
     name: str
@@ -27,6 +30,8 @@ class Run:
     scores: Mapping[str, Mapping[str, float]]
     wrong_reference: Mapping[str, Mapping[str, float]]
     retained: Mapping[str, Mapping[str, tuple[float, float]]]
+    asked: frozenset[str] = frozenset()
+    drift: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -26,6 +26,7 @@ from luthier.report.leaks import leakage
 from luthier.report.learning import learning_curves
 from luthier.report.measured import Estimate, Run
 from luthier.report.pairing import Terms, estimate_of
+from luthier.report.sequences import sequences
 from luthier.report.settling import settles
 
 _NO_REASON = "no reason was recorded"
@@ -59,6 +60,7 @@ def summarise(store: Store) -> Summary:
         curves=learning_curves(groups, terms),
         retain=retention_tasks(study),
         again=commands(study, str(store.root)),
+        sequences=sequences(study, groups, terms),
     )
 
 
@@ -72,7 +74,10 @@ def _load(folder: RunFolder) -> Run | None:
     for row in folder.retained():
         if all(value is not None and math.isfinite(value) for value in (row["before"], row["after"])):
             retained.setdefault(row["task"], {})[row["example_id"]] = (row["before"], row["after"])
-    return Run(folder.name, result, _by_measure(folder.scores()), _by_measure(folder.wrong_reference()), retained)
+    scores = folder.scores()
+    asked = frozenset(score.example_id for score in scores)
+    wrong = _by_measure(folder.wrong_reference())
+    return Run(folder.name, result, _by_measure(scores), wrong, retained, asked, folder.drift())
 
 
 def _by_measure(scores: Sequence[Score]) -> dict[str, dict[str, float]]:
@@ -98,7 +103,7 @@ def _group(
         if (run.result.task, run.result.model) == (task["name"], model) and run.result.size in (size, None):
             by_arm.setdefault(run.result.arm, []).append(run)
     leaks, retain = leakage(task), retention_tasks(study)
-    arms = [_arm(group, terms) for group in by_arm.values()]
+    arms = [arm_summary(group, terms) for group in by_arm.values()]
     arms.sort(key=lambda arm: (arm.baseline, arm.control_of is not None))
     arms = [replace(arm, forgetting=forgotten(arm.finished, retain)) for arm in arms]
     if leaks and leaks.ids("test"):
@@ -122,7 +127,7 @@ def _group(
         size=size,
         margin=terms.margin,
         cheapest=cheapest(arms, terms),
-        flags=flags(arms, measures, terms),
+        flags=flags(arms, [name for name in measures if name not in task.get("signs", ())], terms),
         leakage=leaks,
         choices=found,
         budget_notes=budget_notes(found, study["trials"]) if "trials" in study else (),
@@ -132,7 +137,8 @@ def _group(
     )
 
 
-def _arm(runs: Sequence[Run], terms: Terms) -> ArmSummary:
+def arm_summary(runs: Sequence[Run], terms: Terms) -> ArmSummary:
+    """One arm over its runs: status, costs, and every measure with its interval."""
     first = runs[0].result
     finished = [run for run in runs if run.result.status == "finished"]
     failed = [run for run in runs if run.result.status == "failed"]

@@ -11,6 +11,7 @@ from luthier.core.store import Store
 from luthier.report import formats, pictures
 from luthier.report.answers import answers, headline
 from luthier.report.drawing import mark
+from luthier.report.drift_view import drift_view
 from luthier.report.examples import side_by_side
 from luthier.report.findings import AboveControl, Group, LearningCurves, Summary
 from luthier.report.palette import looks
@@ -46,6 +47,7 @@ def group_view(summary: Summary, store: Store, group: Group) -> dict[str, Any]:
         "sure": _sure(group),
         "controls": _controls(group),
         "forgetting": learning_against_forgetting(group),
+        "drift": drift_view(store, group),
         "scored": [arm.arm for arm in group.contenders if group.primary in arm.scores],
         **_costs(group),
         "trained": [arm.arm for arm in group.contenders if arm.trained],

@@ -15,13 +15,12 @@ This module imports lm-eval, which takes seconds: import it within functions onl
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
 from lm_eval.api.model import TemplateLM
-from lm_eval.models.utils import handle_stop_sequences, normalize_gen_kwargs, resolve_max_length
+from lm_eval.models.utils import resolve_max_length
 from lm_eval.utils import get_rolling_token_windows, make_disjoint_window
 
 from luthier.core.errors import LuthierError
@@ -30,18 +29,15 @@ from luthier.core.types import Listener, Progress, ignore
 from luthier.models.branches import families
 from luthier.models.generate import MOST_ROWS, generate
 from luthier.models.likelihood import rated
-from luthier.models.sampling import Sampling
 from luthier.models.tokens import Encoded
 from luthier.models.virtual_tokens import virtual_tokens
+from luthier.suites.harness_answers import as_sampling, cut, request_names
 from luthier.suites.judged import Judged
 
-MAX_GEN_TOKS = 256
-"""Tokens of an answer where the task does not say; lm-eval's default."""
 _CACHE_SLOTS = 131_072
 """Slots of the key-value cache in a batch of answers, where a slot is small."""
 _CACHE_BYTES = 1 << 30
 """What the key-value cache of a batch may take."""
-_SAMPLING = ("temperature", "top_k", "top_p", "repetition_penalty")
 _Asked = tuple[Any, list[int], list[int]]
 """What the harness's cache calls a request, its context and its continuation."""
 
@@ -139,7 +135,7 @@ class HarnessModel(TemplateLM):
         windows: list[_Asked] = []
         owners: list[int] = []
         for place, request in enumerate(requests):
-            ids = self.tok_encode(request.args[0])
+            ids: list[int] = self.tok_encode(request.args[0])
             for window in get_rolling_token_windows(
                 token_list=ids, prefix_token=self.prefix_token_id, max_seq_len=self.max_length, context_len=1
             ):
@@ -159,7 +155,7 @@ class HarnessModel(TemplateLM):
             LuthierError: a task asks for more tokens than the context has, or for a way of decoding that is not known.
         """
         texts = [""] * len(requests)
-        names = _names([request.args[0] for request in requests])
+        names = request_names([request.args[0] for request in requests])
         alike: dict[str, list[int]] = {}
         for place, request in enumerate(requests):
             alike.setdefault(digest(request.args[1]), []).append(place)
@@ -188,9 +184,9 @@ class HarnessModel(TemplateLM):
             on_progress=lambda done, total: self._tell("likelihoods", done, total),
         )
         answers = [(total, greedy) for total, _, greedy in found]
-        for (asked, _, _), answer in zip(requests, answers, strict=True):
-            if asked is not None:  # a window of a text, which is kept as a whole
-                self.cache_hook.add_partial("loglikelihood", asked, answer)
+        for request, answer in zip(requests, answers, strict=True):
+            if request[0] is not None:  # None for a window of a text, which is kept as a whole
+                self.cache_hook.add_partial("loglikelihood", request[0], answer)
         return answers
 
     def _row(self, name: str, asked: Any, context: list[int], continuation: list[int]) -> Encoded:
@@ -216,7 +212,7 @@ class HarnessModel(TemplateLM):
         tell: Callable[[int, int], None],
     ) -> list[str]:
         """The answers of requests that are asked for alike."""
-        sampling, stops = self._sampling(settings)
+        sampling = as_sampling(settings, self.tokenizer.decode([self.eot_token_id]))
         room = self.max_length - (sampling.max_new_tokens if self.backend == "causal" else 0)
         if room < 1:
             raise LuthierError(
@@ -225,10 +221,14 @@ class HarnessModel(TemplateLM):
                 mend="ask for fewer (max_gen_toks), or take a model with a longer context",
             )
         prompts = [self._prompt(context)[-room:] for context in contexts]
-        stop_ids = self._stop_ids(stops)
+        stop_ids = self._stop_ids(sampling.stop)
         texts = [""] * len(prompts)
         done = 0
         for places in families(prompts):
+
+            def told(of_family: int, _: int, before: int = done) -> None:
+                tell(before + of_family, len(prompts))
+
             found = generate(
                 self.judged.model,
                 [prompts[place] for place in places],
@@ -241,31 +241,13 @@ class HarnessModel(TemplateLM):
                 flat=self.judged.flat,
                 most_rows=MOST_ROWS,
                 most_tokens=self._cache_slots(),
-                on_progress=lambda of_family, _, before=done: tell(before + of_family, len(prompts)),
+                on_progress=told,
             )
             done += len(places)
             for place, answer in zip(places, found, strict=True):
                 ids = answer.ids[:-1] if answer.ids[-1] in stop_ids else answer.ids
-                texts[place] = _cut(self._decode(ids), stops)
+                texts[place] = cut(self._decode(ids), sampling.stop)
         return texts
-
-    def _sampling(self, settings: Mapping[str, Any]) -> tuple[Sampling, list[str]]:
-        """The settings as ours, and the texts that end an answer; as lm-eval reads them."""
-        given: dict[str, Any] = dict(normalize_gen_kwargs(dict(settings), MAX_GEN_TOKS))
-        stops = handle_stop_sequences(given.pop("until"), eos=self.tokenizer.decode([self.eot_token_id]))
-        stops = [stop for stop in stops if stop]
-        limit = given.pop("max_gen_toks")
-        sampled = given.pop("do_sample")
-        chosen = {name: given.pop(name) for name in _SAMPLING if name in given}
-        if not sampled:
-            chosen = {name: value for name, value in chosen.items() if name == "repetition_penalty"}
-        if given:
-            raise LuthierError(
-                f"{next(iter(given))}: this way of decoding is not known",
-                where="generation_kwargs",
-                mend=f"one of until, max_gen_toks, do_sample, {', '.join(_SAMPLING)}",
-            )
-        return Sampling(max_new_tokens=limit, stop=tuple(stops), **chosen), stops
 
     def _stop_ids(self, stops: Sequence[str]) -> frozenset[int]:
         """The tokens that end an answer: those of the model's generation settings, and stop texts that are tokens."""
@@ -307,20 +289,3 @@ class HarnessModel(TemplateLM):
 
     def _tell(self, phase: str, done: int, total: int) -> None:
         self._listener(Progress(self.judged.name, phase, done, total))
-
-
-def _names(contexts: Sequence[str]) -> list[str]:
-    """A name for each, which seeds its draws: the text's digest, and how often it was asked before."""
-    asked: Counter[str] = Counter()
-    names = []
-    for context in contexts:
-        names.append(f"{digest(context)}-{asked[context]}")
-        asked[context] += 1
-    return names
-
-
-def _cut(text: str, stops: Sequence[str]) -> str:
-    """The text up to the first of the stop texts."""
-    for stop in stops:
-        text = text.split(stop)[0]
-    return text

@@ -77,6 +77,7 @@ def train(
     checkpoints: Path | None = None,
     log: Path | None = None,
     notify: Notify = lambda phase, step, total, values: None,
+    beside: Callable[[], Mapping[str, float]] | None = None,
 ) -> Trained:
     """Train the model in place and say how it went.
 
@@ -93,6 +94,8 @@ def train(
             keeps the last.
         log: a JSON line a step is added to this file.
         notify: told of every step.
+        beside: measures the model as it is, before the first step and after each validation; what it gives, by name, is
+            added to the log. It must draw no random number and leave the model as it was.
 
     Raises:
         LuthierError: the loss or its gradient is not finite (the weights are those before the step), or a checkpoint
@@ -117,6 +120,8 @@ def train(
         first = sum(batch.tokens for batch in data.step(0, 0))
         keep_lower_layers(forward, model, tokens=first * data.steps_per_epoch)
     begun, earlier, saved = time.perf_counter(), state["seconds"], time.perf_counter()
+    if beside is not None and not state["step"]:
+        lines.add(step=0, **beside())
     model.train()
     while state["step"] < steps and not _out_of_patience(state, settings):
         step = state["step"]
@@ -133,7 +138,7 @@ def train(
         notify("train", step + 1, steps, {"loss": loss, "tokens_per_second": speed})
         if step + 1 in validate_at and (held_out := data.validation()):
             value = mean_loss(fabric, forward, model, held_out, objective)
-            lines.add(step=step + 1, validation_loss=value)
+            lines.add(step=step + 1, validation_loss=value, **(beside() if beside is not None else {}))
             notify("validate", step + 1, steps, {"validation_loss": value})
             keep_best(state, value, model, optimizers, method, settings, checkpoints)
         # All processes stop after the same step, whichever of them has heard the signal.

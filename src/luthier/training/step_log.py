@@ -14,7 +14,7 @@ class StepLog:
 
     Args:
         path: the file; None writes nothing.
-        step: what was done before: lines of later steps are dropped.
+        step: what was done before: lines of later steps are dropped, and all where nothing was.
     """
 
     def __init__(self, path: Path | None, step: int):
@@ -22,7 +22,7 @@ class StepLog:
         if path is None:
             return
         kept = []
-        if path.exists():
+        if path.exists() and step:  # what was measured before the first step is measured again
             for line in path.read_text(encoding="utf-8").splitlines():
                 try:
                     if json.loads(line)["step"] <= step:
