@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import torch
 
-from luthier.models.branches import branches, common_beginning
+from luthier.models.branches import branches, common_beginning, families
 from luthier.models.flat import use_flat_attention
 from luthier.models.flat_prefill import read_beginning
 from luthier.models.forward import inference
@@ -58,10 +58,34 @@ def test_every_shared_token_is_read_once() -> None:
     assert whose == tuple(place for place in range(6) for _ in CHOICES)
 
 
-def test_what_shares_little_stays_as_it_is() -> None:
-    assert branches([Encoded("a", tuple(row), 4) for row in RESTS], most_tokens=8192) is None
-    assert branches(ASKED[:1], most_tokens=8192) is None
-    assert branches([], most_tokens=8192) is None
+def test_what_shares_little_stands_by_itself() -> None:
+    ((batch, parents),) = branches([Encoded("a", tuple(row), 4) for row in RESTS], most_tokens=8192) or ()
+    assert set(parents) == {-1} and sorted(batch.lengths) == sorted(max(len(row) - 1, 2) for row in RESTS)
+    assert branches([], most_tokens=8192) == []
+    assert branches(ASKED[:1], most_tokens=8192, start_id=0) is None
+    assert branches([], most_tokens=8192, start_id=0) is None
+
+
+def test_beginnings_are_a_tree() -> None:
+    one, two = ([*TEMPLATE, *shots] for shots in token_rows((18, 17), seed=3))
+    rows = [[*shots, *rest] for shots in (one, two) for rest in RESTS[:3]]
+    asked = [Encoded("a", (*row, *CHOICES[0]), len(row)) for row in [*rows, RESTS[3]]]
+    ((batch, parents),) = branches(asked, most_tokens=8192) or ()
+    assert batch.tokens == 20 + 18 + 17 + sum(2 * (len(rest) + 2) for rest in RESTS[:3]) + len(RESTS[3]) + 2
+    assert sorted(parents).count(-1) == 2
+    model = flat_model("llama")
+    plain = likelihoods(model, asked, flat=False, pad_id=0)
+    for most_tokens in (8192, 100):
+        shared = likelihoods(model, asked, flat=True, pad_id=0, most_tokens=most_tokens)
+        for (found, _), (expected, _) in zip(shared, plain, strict=True):
+            assert found == pytest.approx(expected, abs=1e-5, rel=1e-5)
+
+
+def test_rows_that_begin_alike_are_families() -> None:
+    alike = [[*TEMPLATE, place] for place in range(9)]
+    assert families([RESTS[0], *alike, RESTS[1]]) == [list(range(1, 10)), [0, 10]]
+    assert families(alike[:3]) == [[0, 1, 2]]
+    assert families([]) == []
 
 
 def test_a_soft_prompt_stands_before_whole_rows_alone() -> None:

@@ -12,7 +12,7 @@ import torch
 from luthier.core.errors import LuthierError
 from luthier.models.load import load_model
 from luthier.suites.judged import Judged, load_judged
-from tests.tiny import BOS_CHAT, SENTENCES, tiny_config, tiny_model, tiny_tokenizer
+from tests.tiny import BOS_CHAT, CHATML, SENTENCES, tiny_config, tiny_model, tiny_tokenizer
 
 PAIRS = (
     ("", "A customer asks"),
@@ -122,7 +122,7 @@ def test_draws_belong_to_the_request(tmp_path: Path) -> None:
     assert among[1] == alone[0] and among[-1] != alone[0]
 
 
-def test_the_end_of_a_turn_ends_an_answer_where_turns_are_asked_for(tmp_path: Path) -> None:
+def test_conversations_are_written_as_the_template_has_them(tmp_path: Path) -> None:
     tokenizer = tiny_tokenizer(template=BOS_CHAT)
     theirs, ours = both(tiny_model("llama", tmp_path, tokenizer=tokenizer))
     turns = [{"role": "system", "content": "Be short."}, {"role": "user", "content": "What is grass?"}]
@@ -130,6 +130,15 @@ def test_the_end_of_a_turn_ends_an_answer_where_turns_are_asked_for(tmp_path: Pa
     assert ours.tokenizer_name == theirs.tokenizer_name
     assert ours.chat_template(True) == BOS_CHAT
     assert ours.tok_encode("<s>[INST]") == theirs.tok_encode("<s>[INST]")
+
+
+def test_tokens_that_end_an_answer(tmp_path: Path) -> None:
+    _, ours = both(tiny_model("llama", tmp_path, tokenizer=tiny_tokenizer(template=CHATML)))
+    end, turn = ours.tokenizer.convert_tokens_to_ids(["</s>", "<|im_end|>"])
+    assert ours._stop_ids(("</s>", "Q")) == {end}
+    assert ours._stop_ids(("<|im_end|>",)) == {end, turn}
+    ours.apply_chat_template([{"role": "user", "content": "What is grass?"}])
+    assert ours._stop_ids(()) == {end, turn}
 
 
 def test_what_cannot_be_done_is_said(tmp_path: Path) -> None:

@@ -11,11 +11,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import torch
 
+_KEPT = 65_536
+"""Numbers of a mask up to which it is kept: 512 of them take 128 MiB at most."""
 _written_out_to = 0
 
 
@@ -60,21 +63,24 @@ def attend(
         dropout: of the probabilities.
         scale: s; None for 1 / sqrt(head_dim).
     """
-    import torch
     from torch.nn.functional import scaled_dot_product_attention
 
     queries, keys = query.shape[-2], key.shape[-2]
     before = keys - queries
     limited = causal and window is not None and keys > window
+    if queries == 1 and not limited:
+        causal = False  # the last one sees all there is
     if query.device.type == "cpu" and queries <= _written_out_to:
         return _written_out(query, key, value, causal, window if limited else None, bias, dropout, scale)
     if not limited and (not causal or before == 0) and bias is None:
         return scaled_dot_product_attention(query, key, value, dropout_p=dropout, scale=scale, is_causal=causal)
     mask = bias
     if causal:
-        hidden = _hidden(queries, keys, window if limited else None, query.device)
-        blank = torch.zeros((), dtype=query.dtype, device=query.device) if bias is None else bias
-        mask = blank.masked_fill(hidden, float("-inf"))
+        window = window if limited else None
+        if bias is None and queries * keys <= _KEPT:
+            mask = _kept_mask(queries, keys, window, query.dtype, query.device)
+        else:
+            mask = _masked(queries, keys, window, query.dtype, query.device, bias)
     return scaled_dot_product_attention(query, key, value, mask, dropout_p=dropout, scale=scale)
 
 
@@ -99,6 +105,30 @@ def _written_out(
     if dropout:
         probabilities = torch.nn.functional.dropout(probabilities, dropout)
     return torch.matmul(probabilities, value)
+
+
+@lru_cache(maxsize=512)
+def _kept_mask(queries: int, keys: int, window: int | None, dtype: torch.dtype, device: torch.device) -> torch.Tensor:
+    """Every layer asks for the same masks; made as no inference tensor, so that training may use them too."""
+    import torch
+
+    with torch.inference_mode(False):
+        return _masked(queries, keys, window, dtype, device, None)
+
+
+def _masked(
+    queries: int,
+    keys: int,
+    window: int | None,
+    dtype: torch.dtype,
+    device: torch.device,
+    bias: torch.Tensor | None,
+) -> torch.Tensor:
+    """The bias, or zeros, and minus infinity where the query may not look."""
+    import torch
+
+    blank = torch.zeros((), dtype=dtype, device=device) if bias is None else bias
+    return blank.masked_fill(_hidden(queries, keys, window, device), float("-inf"))
 
 
 def _hidden(queries: int, keys: int, window: int | None, device: torch.device) -> torch.Tensor:

@@ -32,6 +32,9 @@ of the time of 32, since finished rows leave and prompts are not padded; padded,
 MOST_TOKENS = 16_384
 """Slots of the key-value cache in a batch, prompts and answers together: what bounds the memory."""
 
+_BROKEN = 4
+"""Tokens more, so that a letter whose bytes are cut apart does not hide what comes after it."""
+
 Finish = Literal["stop", "stop_sequence", "length"]
 
 
@@ -139,6 +142,8 @@ class _Row:
         self.limit = limit
         self.adapter = adapter
         self.stream = random_stream(sampling.seed, request_id)
+        # Tokens that a stop text which has just ended stands in: each has a byte of it at least.
+        self.tail = max((len(text.encode()) for text in sampling.stop), default=0) + _BROKEN
         self.ids: list[int] = []
         self.text = ""
         self.finish: Finish | None = None
@@ -150,18 +155,25 @@ class _Row:
             self.finish = "stop"
         elif len(self.ids) == self.limit:
             self.finish = "length"
-        if self.finish or stop:
-            self.text = decode(self.ids[:-1] if self.finish == "stop" else self.ids)
-        found = [place for place in (self.text.find(text) for text in stop) if place >= 0]
-        if found:
-            self.text = self.text[: min(found)]
+        # The whole text is read only where something ends: at every token it would take a square of them.
+        if not self.finish and not (stop and _first(stop, decode(self.ids[-self.tail :])) is not None):
+            return
+        text = decode(self.ids[:-1] if self.finish == "stop" else self.ids)
+        place = _first(stop, text)
+        if place is not None:
+            text = text[:place]
             self.finish = "stop_sequence"
         if self.finish:
-            self.text = self.text.strip()
+            self.text = text.strip()
 
     def generated(self) -> Generated:
         assert self.finish is not None
         return Generated(tuple(self.ids), self.text, self.finish, len(self.prompt), self.limit)
+
+
+def _first(stop: Sequence[str], text: str) -> int | None:
+    """Where the first of the stop texts begins; None where none is there."""
+    return min((place for place in map(text.find, stop) if place >= 0), default=None)
 
 
 def _limit(request_id: str, prompt: int, start: Sequence[int], sampling: Sampling, context: int | None) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from luthier.models.batch import Batch, micro_batches
 from luthier.models.branches import branches
@@ -15,6 +15,9 @@ from luthier.models.forward import inference, scored_logits
 from luthier.models.row_adapters import answered_by
 from luthier.models.tokens import Encoded
 from luthier.models.virtual_tokens import virtual_tokens
+
+if TYPE_CHECKING:
+    import torch
 
 MOST_TOKENS = 8_192
 """Tokens in a batch, padding counted."""
@@ -46,10 +49,39 @@ def likelihoods(
     Returns:
         Sums of natural logarithms of the completion tokens' probabilities (the end of sequence included), with counts.
     """
-    import torch
-    from torch.nn.functional import cross_entropy
+    found = _rated(model, encoded, flat, pad_id, adapters, most_tokens, on_progress, greedy=False)
+    return [(total, count) for total, count, _ in found]
 
-    results = [(0.0, 0)] * len(encoded)
+
+def rated(
+    model: Any,
+    encoded: Sequence[Encoded],
+    *,
+    flat: bool,
+    pad_id: int,
+    adapters: Sequence[str] | None = None,
+    most_tokens: int = MOST_TOKENS,
+    on_progress: Callable[[int, int], None] = lambda done, total: None,
+) -> list[tuple[float, int, bool]]:
+    """As `likelihoods`, with whether the completion is what greedy decoding would have written: at each of its places
+    the most probable token."""
+    return _rated(model, encoded, flat, pad_id, adapters, most_tokens, on_progress, greedy=True)
+
+
+def _rated(
+    model: Any,
+    encoded: Sequence[Encoded],
+    flat: bool,
+    pad_id: int,
+    adapters: Sequence[str] | None,
+    most_tokens: int,
+    on_progress: Callable[[int, int], None],
+    *,
+    greedy: bool,
+) -> list[tuple[float, int, bool]]:
+    import torch
+
+    results = [(0.0, 0, False)] * len(encoded)
     # Several completions may share an example: their places in the list tell them apart.
     numbered = [replace(sequence, example_id=str(place)) for place, sequence in enumerate(encoded)]
     named = {} if adapters is None else {row.example_id: name for row, name in zip(numbered, adapters, strict=True)}
@@ -62,16 +94,31 @@ def likelihoods(
                 answered_by(model, [named[place] for place in batch.example_ids]) if named else nullcontext(),
                 branching(parents),
             ):
-                logits = scored_logits(model, batch)
-            losses = cross_entropy(logits, batch.targets, reduction="none")
-            sums = torch.zeros(len(batch.example_ids), dtype=torch.float64)
-            sums.index_add_(0, batch.owners.cpu(), -losses.double().cpu())
-            counts = torch.bincount(batch.owners.cpu(), minlength=len(batch.example_ids))
-            for place, total, count in zip(batch.example_ids, sums.tolist(), counts.tolist(), strict=True):
-                results[int(place)] = (total, count)
-            done += len(batch.example_ids)
+                losses, hits = _foretold(model, batch, greedy)
+            owners, rows = batch.owners.cpu(), len(batch.example_ids)
+            sums = torch.zeros(rows, dtype=torch.float64).index_add_(0, owners, -losses.double().cpu()).tolist()
+            counts = torch.bincount(owners, minlength=rows).tolist()
+            misses = torch.bincount(owners[~hits.cpu()], minlength=rows).tolist()
+            for place, total, count, missed in zip(batch.example_ids, sums, counts, misses, strict=True):
+                results[int(place)] = (total, count, not missed)
+            done += rows
             on_progress(done, len(encoded))
     return results
+
+
+def _foretold(model: Any, batch: Batch, greedy: bool) -> tuple[torch.Tensor, torch.Tensor]:
+    """Of each target its negative log-likelihood, and whether it is the most probable token (if that is asked);
+    `(n,)` both. The logits behind a prompt are computed once for all of its completions."""
+    import torch
+
+    places: Any = slice(None)
+    if batch.scored is not None:
+        scored, places = batch.scored.unique(return_inverse=True)
+        batch = replace(batch, scored=scored)
+    logits = scored_logits(model, batch)
+    hits = logits.argmax(-1)[places] == batch.targets if greedy else torch.ones_like(batch.targets, dtype=torch.bool)
+    likely = logits.log_softmax(-1)
+    return -likely[torch.arange(len(likely), device=likely.device)[places], batch.targets], hits
 
 
 def _batches(

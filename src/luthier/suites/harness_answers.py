@@ -1,4 +1,4 @@
-"""What lm-eval asks of a written answer, in our words: its settings, its stop texts, and the name that seeds its draws."""
+"""What lm-eval asks of a written answer, in our words: its settings and stop texts, and a name that seeds its draws."""
 
 from __future__ import annotations
 

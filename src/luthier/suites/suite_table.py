@@ -1,4 +1,4 @@
-"""Evaluations on the terminal: a row a task, a column a model; then what differs; then notes."""
+"""Evaluations on the terminal: a row a task and model; then what differs; then notes."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from luthier.suites.evaluation import Evaluation, Measured
+from luthier.suites.evaluation import Evaluation, Measured, TaskResult
 from luthier.suites.side_by_side import Compared
 
 if TYPE_CHECKING:
@@ -40,32 +40,43 @@ def _print_scores(evaluations: Sequence[Evaluation], console: Console) -> None:
 
     first = evaluations[0]
     table = Table(title=first.suite if len(first.suite) < 60 else None, title_justify="left", box=None)
-    for head in ("task", "measure", "shots", "n", "unscored", "majority", *(one.model for one in evaluations)):
-        table.add_column(head, justify="left" if head in ("task", "measure") else "right")
+    for head in ("task", "measure", "scored", "model", "mean"):
+        right, whole = head in ("scored", "mean"), head in ("measure", "mean")
+        table.add_column(head, justify="right" if right else "left", overflow="fold", no_wrap=whole)
+
+    def add(begin: Sequence[str], cells: Sequence[tuple[str, str]]) -> None:
+        """A row a model; what they have in common stands in the first."""
+        for place, cell in enumerate(cells):
+            table.add_row(*(begin if place == 0 else [""] * len(begin)), *cell)
+
     for task in first.tasks:
         others = [one.of_task(task.name) for one in evaluations]
         shots = "/".join(dict.fromkeys(str(other.shots) for other in others))
+        name = task.name if shots == "0" else f"{task.name}, {shots} shots"
         for measure in list(task.measures) or [task.main]:
-            row = [task.name, measure, shots, str(task.items), str(task.unscored or ""), _share(task.majority)]
+            cells = [(one.model, _cell(of.measures.get(measure))) for one, of in zip(evaluations, others, strict=True)]
             if measure != task.main:
-                row = ["", measure, "", "", "", ""]
-            table.add_row(*row, *(_cell(other.measures.get(measure)) for other in others))
+                add(["", measure, ""], cells)
+                continue
+            guess = [] if task.majority is None else [("majority", f"{task.majority:.3f}")]
+            add([name, measure, _scored(task)], [*guess, *cells])
     for group in first.groups:
         held = [next((of for of in one.groups if of.name == group.name), None) for one in evaluations]
-        count = str(group.over_items.n)
+        models = [one.model for one in evaluations]
         over_items = [_cell(one.over_items if one else None) for one in held]
         over_tasks = ["" if one is None or math.isnan(one.over_tasks) else f"{one.over_tasks:.3f}" for one in held]
-        table.add_row(f"{group.name} ({group.tasks} tasks)", "over items", "", count, "", "", *over_items)
-        table.add_row("", "over tasks", "", "", "", "", *over_tasks)
+        name = f"{group.name}, {group.tasks} tasks"
+        add([name, "over items", str(group.over_items.n)], list(zip(models, over_items, strict=True)))
+        add(["", "over tasks", ""], list(zip(models, over_tasks, strict=True)))
     console.print(table)
 
 
 def _print_differences(compared: Sequence[Compared], console: Console) -> None:
     from rich.table import Table
 
-    table = Table(title=f"beside {compared[0].reference}", title_justify="left", box=None)
-    for head in ("task", "measure", "model", "difference", "n", "p", "p (Holm)"):
-        table.add_column(head, justify="left" if head in ("task", "measure", "model") else "right")
+    table = Table(title=f"\nbeside {compared[0].reference}", title_justify="left", box=None)
+    for head in ("task", "measure", "model", "difference", "n", "p", "(Holm)"):
+        table.add_column(head, justify="left" if head in ("task", "measure", "model") else "right", overflow="fold")
     for one in compared:
         difference = "" if math.isnan(one.difference) else f"{one.difference:+.3f} {_bounds(one.low, one.high, '+')}"
         ps = ("" if math.isnan(p) else f"{p:.3f}" for p in (one.p, one.p_holm))
@@ -79,8 +90,9 @@ def _cell(measured: Measured | None) -> str:
     return f"{measured.mean:.3f} {_bounds(measured.low, measured.high)}".strip()
 
 
-def _share(value: float | None) -> str:
-    return "" if value is None else f"{value:.3f}"
+def _scored(task: TaskResult) -> str:
+    """How many items have a score, of how many that were asked."""
+    return f"{task.items - task.unscored} of {task.items}" if task.unscored else str(task.items)
 
 
 def _bounds(low: float, high: float, sign: str = "") -> str:
