@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import ClassVar
 
 import pytest
@@ -151,3 +152,12 @@ def test_the_means_of_a_mixtures_members():
     scores, means = score([ExactMatch()], texts, examples)
     assert means_by_member(scores, examples) == {"x": {"exact_match": 0.5}, "y": {"exact_match": 1.0}}
     assert means == {"exact_match": pytest.approx(2 / 3)} and means_by_member(scores, EXAMPLES) == {}
+
+
+def test_what_has_no_reference_is_judged_by_nothing():
+    held_back = [replace(EXAMPLES[0], references=()), *EXAMPLES[1:]]
+    texts = [TextPrediction(name, "yes") for name in "abc"]
+    scores, means = score([ExactMatch(), Accuracy()], texts, held_back)
+    assert [dict(one.values) for one in scores] == [{}, *[{"exact_match": 1.0, "accuracy": 1.0}] * 2]
+    assert means == {"exact_match": 1.0, "accuracy": 1.0}
+    assert score_against_others([ExactMatch()], texts, [replace(one, references=()) for one in EXAMPLES]) == []

@@ -211,6 +211,38 @@ class TestEvaluations:
         assert row.unscored == 1
         assert row.estimate is not None and (row.estimate.n, row.estimate.mean) == (11, pytest.approx(0.5))
 
+    def test_items_without_a_label_are_unscored(self, tmp_path: Path) -> None:
+        known = [item(n, choice(-0.5)) for n in range(3)]
+        held_back = item(3, choice(-0.5))
+        held_back = replace(held_back, example=replace(held_back.example, references=()), values={})
+        evaluation(tmp_path, "a", [*known, held_back])
+        found = rescore(tmp_path, read_metrics(["accuracy", "nll", "f1", "bits_per_byte", "calibration"]))
+        for measure in ("accuracy", "nll"):
+            row = only(found.rows, "a", measure)
+            assert row.unscored == 1 and row.estimate is not None
+            assert (row.estimate.n, row.estimate.mean) == (3, 1.0 if measure == "accuracy" else 0.5)
+        whole = {row.measure: row.estimate.mean for row in found.rows if row.estimate is not None}
+        assert whole["f1"] == 1.0 and whole["ece"] == pytest.approx(1 - 1 / (1 + math.exp(-0.5)))
+
+    def test_a_quantised_model_is_another_arm(self, tmp_path: Path) -> None:
+        evaluation(tmp_path, "a", [item(n, choice(-0.5)) for n in range(4)])
+        evaluation(tmp_path, "b", [item(n, choice(-2.0)) for n in range(4)])
+        write_json(
+            tmp_path / "numbers" / "b" / "evaluation.json", {"model": "a", "suite": "numbers", "quantisation": "nf4"}
+        )
+        found = rescore(tmp_path, read_metrics(["accuracy"]))
+        means = {row.arm: row.estimate.mean for row in found.rows if row.estimate is not None}
+        assert means == {"a": 1.0, "a (nf4)": 0.0}
+
+    def test_two_evaluations_of_one_model_are_no_two_seeds(self, tmp_path: Path) -> None:
+        for folder, nats in (("a-of-all", -0.5), ("a-of-four", -2.0)):
+            evaluation(tmp_path, folder, [item(n, choice(nats)) for n in range(4)])
+            write_json(tmp_path / "numbers" / folder / "evaluation.json", {"model": "a", "suite": "numbers"})
+        with pytest.raises(LuthierError, match="a was evaluated twice on parity of numbers") as refused:
+            rescore(tmp_path, read_metrics(["accuracy"]))
+        assert "a-of-all" in str(refused.value) and "a-of-four" in str(refused.value)
+        assert rescore(tmp_path / "numbers" / "a-of-all", read_metrics(["accuracy"])).reference == "a"
+
     def test_other_items_are_refused_with_their_ids(self, tmp_path: Path) -> None:
         evaluation(tmp_path, "a", [item(n, choice(-0.5)) for n in range(4)])
         evaluation(tmp_path, "b", [item(n, choice(-0.5)) for n in range(5)])

@@ -9,12 +9,14 @@ from pathlib import Path
 import pytest
 
 from luthier.core.store import Store
-from luthier.core.types import ChoicePrediction
+from luthier.core.types import ChoicePrediction, ignore
 from luthier.models.generator import ModelGenerator
 from luthier.models.load import find_model, load_model, load_tokenizer
 from luthier.models.tokens import Renderer
+from luthier.retention import prose_probe
 from luthier.run import examples_of
 from luthier.study import Study
+from luthier.workbench import Workbench
 from tests.small_study import steps
 
 MakeStudy = Callable[..., Study]
@@ -86,6 +88,38 @@ def test_soft_prompts_are_measured_in_place(make_study: MakeStudy, tmp_path: Pat
     (moved,) = (run.drift() for run in Store(tmp_path).runs())
     assert set(moved["distance"].values()) == {0.0}  # none of the base's weights
     assert max(moved["kl"]["generated prose"].values()) > 1e-4
+
+
+def test_memory_that_runs_out_costs_no_run_its_scores(
+    make_study: MakeStudy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    import torch
+
+    def full(*models: object) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
+
+    monkeypatch.setattr("luthier.retention.weight_distances", full)
+    study = make_study(forgetting=True, arms=["lora"])
+    study.run(tmp_path, device="cpu", workers=1)
+    (result,) = study.results
+    assert result.status == "finished" and result.scores["nll"] > 0
+    assert [warning for warning in result.warnings if warning.startswith("drift not measured: memory ran out")]
+    (run,) = (run for run in Store(tmp_path).runs() if run.drift())
+    assert run.drift()["distance"] is None and list(run.drift()["kl"]) == ["base samples", "generated prose"]
+    assert len(steps(Store(tmp_path), "drift")) == 0  # another run of the same training tries again
+
+
+def test_a_probe_of_a_model_that_diverged_gives_nothing(make_study: MakeStudy, tmp_path: Path):
+    import torch
+
+    spec = make_study(forgetting=True, arms=["lora"]).plan(device="cpu", check_lengths=False).runs[0]
+    bench = Workbench(spec, Store(tmp_path), "cpu", ignore)
+    bench.prepare(0)
+    probe = prose_probe(bench)
+    assert probe is not None and probe()["prose_bits_per_byte"] > 0
+    with torch.no_grad():
+        next(bench.adapted.parameters()).fill_(math.nan)
+    assert probe() == {}
 
 
 def test_a_training_that_is_followed_comes_to_the_same_weights(make_study: MakeStudy, tmp_path: Path):

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from safetensors.torch import load_file, save_file
 
 from luthier.core.errors import LuthierError
 from luthier.core.settings import read
@@ -16,6 +17,7 @@ from luthier.run import _loaded, run
 from luthier.run_spec import RunSpec
 from luthier.study import Study
 from luthier.study_file import StudySpec
+from tests.models.encoders import tiny_encoder
 
 MakeStudy = Callable[..., Study]
 
@@ -38,6 +40,16 @@ def test_another_kind_of_prediction_leaves_the_others_keys_alone(make_study: Mak
     both = only(make_study, arms=["zero_shot"], task={"metrics": ["nll", "rouge"]})
     assert both.predict_keys()["text"] == texts.predict_keys()["text"] == both.predict_key()
     assert both.run_key() != texts.run_key()
+
+
+def test_other_weights_of_a_metric_s_encoder_are_another_run(make_study: MakeStudy, tmp_path: Path) -> None:
+    folder = tiny_encoder("bert", tmp_path / "e")
+    metrics = ["rouge", {"bertscore": {"model": str(folder)}}]
+    spec = only(make_study, arms=["zero_shot"], task={"metrics": metrics})
+    before, answers = spec.run_key(), spec.predict_keys()
+    weights = load_file(folder / "model.safetensors")
+    save_file({name: tensor + 1 for name, tensor in weights.items()}, folder / "model.safetensors", {"format": "pt"})
+    assert spec.run_key() != before and spec.predict_keys() == answers
 
 
 def test_names_enter_the_run_but_not_its_steps(make_study: MakeStudy) -> None:

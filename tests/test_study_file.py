@@ -117,6 +117,20 @@ def test_the_primary_measure_must_be_measured():
         spec(tasks=[task, task])
 
 
+@pytest.mark.parametrize(
+    ("metrics", "choices", "message"),
+    [
+        (["accuracy", "calibration"], [], "calibration judges how sure a choice is, and the task lists no choices"),
+        (["accuracy", {"f1": {"positive": "a"}}, "f1"], ["a", "b"], "two of them measure f1"),
+        (["accuracy", {"calibration": {"bins": 5}}, "calibration"], ["a", "b"], "two of them measure ece"),
+    ],
+)
+def test_metrics_that_cannot_be_told_apart_or_taken(metrics: list[Any], choices: list[str], message: str):
+    task = {"data": "generated/support_desk", "prompt": "{{ dialogue }}", "reference": "{{ summary }}"}
+    with pytest.raises(LuthierError, match=message):
+        spec(tasks=[{**task, "metrics": metrics, "choices": choices, "primary": "accuracy"}])
+
+
 def test_every_class_in_the_registry_has_its_own_word():
     for kind, classes in registry().items():
         words = [cls.name for cls in classes]

@@ -49,6 +49,15 @@ def test_it_is_merged_to_answer_unless_it_would_answer_otherwise(
     assert hasattr(beside.adapted, "peft_config")
 
 
+def test_an_update_that_cannot_be_merged_has_no_weights_to_look_at(make_study: MakeStudy, tmp_path: Path) -> None:
+    study = make_study(arms=[{"peft": {"type": "poly"}}, {"prompt_tuning": {"virtual_tokens": 2}}])
+    study.run(tmp_path, device="cpu", workers=1)
+    arms = benches(study, Store(tmp_path))
+    updated, prompted = (arms[run.arm.name] for run in study.plan(device="cpu").runs)
+    assert updated.merged() is None
+    assert prompted.merged() is not None  # a prompt leaves the base's weights as they are
+
+
 def test_every_arm_of_a_bf16_study_computes_in_it(make_study: MakeStudy, tmp_path: Path) -> None:
     study = make_study(arms=["zero_shot", "lora"], training={"precision": "bf16", "steps": 2})
     for bench in benches(study, Store(tmp_path / "out")).values():

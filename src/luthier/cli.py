@@ -429,6 +429,9 @@ def evaluate(
     shots: Annotated[int | None, typer.Option(help="Worked examples in a prompt; as published by default.")] = None,
     limit: Annotated[int | None, typer.Option(help="The first so many items of each task.")] = None,
     out: Annotated[Path | None, typer.Option(help="Where answers and figures are kept; not asked again then.")] = None,
+    chat_template: Annotated[
+        bool, typer.Option("--chat-template", help="Write prompts by the model's chat template.")
+    ] = False,
     quantise: Annotated[str | None, typer.Option(help="The frozen matrices in nf4 or int8.")] = None,
     base: Annotated[str | None, typer.Option("--model", help="The base, where an adapter does not say.")] = None,
     method: Annotated[str | None, typer.Option(help="The method, where an adapter does not say.")] = None,
@@ -443,17 +446,17 @@ def evaluate(
     """Measure models on benchmarks, or on held-out text."""
     if suite == "bits":
         asked = {"--data": data, "--shots": shots, "--limit": limit, "--out": out, "--quantise": quantise}
-        asked |= {"--study": study, "--task": task}
+        asked |= {"--study": study, "--task": task, "--chat-template": chat_template or None}
         _refuse_beside("bits", {**asked, "--model": base, "--method": method, "a second model": models[1:] or None})
         _evaluate_bits(models[0], sources, device, as_json)
     elif suite == "helm":
-        _refuse_beside(suite, {"--sources": sources, "--shots": shots})
+        _refuse_beside(suite, {"--sources": sources, "--shots": shots, "--chat-template": chat_template or None})
         loaded = {"quantise": quantise, "base": base, "method": method}
         options = {"study": study, "task": task, "data": data, "limit": limit, "out": out}
         _evaluate_helm(models, options, loaded, device, as_json)
     else:
         _refuse_beside(suite, {"--sources": sources, "--study": study, "--task": task})
-        options = {"data": data, "shots": shots, "limit": limit, "out": out}
+        options = {"data": data, "shots": shots, "limit": limit, "out": out, "chat_template": chat_template}
         _evaluate_tasks(
             models, suite, {**options, "quantise": quantise, "base": base, "method": method}, device, as_json
         )
@@ -566,6 +569,7 @@ def rescore(
     ] = None,
     arms: Annotated[list[str] | None, typer.Option("--arm", help="Only this arm (or model); once for each.")] = None,
     write: Annotated[bool, typer.Option("--write", help="Add the metrics to the study, for its report too.")] = False,
+    device: Annotated[str, typer.Option(help="Where the judge answers: cpu, cuda, or auto.")] = "auto",
     as_json: AsJson = False,
 ) -> None:
     """Judge stored answers by other metrics, without a model."""
@@ -580,7 +584,7 @@ def rescore(
     if judge is not None:
         if metrics or write:
             raise LuthierError("a judge is a model, and judges by itself", where="--judge", mend="leave out --metric")
-        _judge_stored(folder, judge, arms or [], as_json)
+        _judge_stored(folder, judge, arms or [], device, as_json)
         return
     judges = read_metrics(metrics or ())
     found = do_rescore(folder, judges, arms or ())
@@ -594,19 +598,21 @@ def rescore(
         print("Add the metrics to the study file too: its next run reports what stands there.")
 
 
-def _judge_stored(folder: Path, name: str, arms: list[str], as_json: bool) -> None:
+def _judge_stored(folder: Path, name: str, arms: list[str], device: str, as_json: bool) -> None:
     from rich.console import Console
 
+    from luthier.models.load import check_device
     from luthier.rescoring.judging import judge_stored, print_judged
     from luthier.suites.judged import load_judged
     from luthier.workbench import silence_libraries
 
     silence_libraries()
-    found = judge_stored(folder, load_judged(name).generator(), arms)
+    judge = load_judged(name, device=check_device(device)).generator()
+    found, notes = judge_stored(folder, judge, arms)
     if as_json:
-        print(json.dumps([one.to_json() for one in found], indent=1))
+        print(json.dumps({"judge": name, "arms": [one.to_json() for one in found], "notes": notes}, indent=1))
     else:
-        print_judged(found, name, Console())
+        print_judged(found, notes, name, Console())
 
 
 @app.command()

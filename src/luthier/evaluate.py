@@ -54,11 +54,14 @@ def _embed_for(metric: Metric) -> Embed | None:
 
 
 def _prediction_for(metric: Metric, example: Example, by_kind: ByKind) -> Prediction | None:
-    """The prediction of the first kind that the metric takes and the example has.
+    """The prediction of the first kind that the metric takes and the example has; None where the example has no
+    reference to judge it by (an item of a benchmark whose label is held back).
 
     For a metric that could judge a text, likelihoods of nothing but the references are no choice: the most probable of
     right answers is always right.
     """
+    if not example.references:
+        return None
     for kind in metric.kinds:
         prediction = by_kind.get((kind, example.id))
         of_references = isinstance(prediction, ChoicePrediction) and set(prediction.choices) <= set(example.references)
@@ -102,7 +105,8 @@ def score_against_others(
 
 def with_other_references(examples: Sequence[Example]) -> list[Example]:
     """The examples of one task, each with the references of another, in a fixed order of hashes; none where references
-    repeat."""
+    repeat. What has no reference is left out."""
+    examples = [example for example in examples if example.references]
     if 2 * len({example.reference for example in examples}) < len(examples):
         return []
     order = sorted(examples, key=lambda example: hashlib.sha256(f"other:{example.id}".encode()).hexdigest())

@@ -119,11 +119,15 @@ def finished(spec: RunSpec, store: Store, means: dict[str, float]) -> Result:
 def failed(spec: RunSpec, error: Exception) -> Result:
     """A failed run: its error in words, for the table; what it finished stays in the store."""
     message = str(error) if isinstance(error, LuthierError) else f"{type(error).__name__}: {error}"
-    # The words of torch: on a GPU, and on a CPU ("can't allocate memory").
-    told = any(words in message.lower() for words in ("out of memory", "allocate memory"))
-    if isinstance(error, MemoryError) or told:
+    if out_of_memory(error):
         message = f"out of memory: lower training.micro_batch_tokens, or take a smaller model ({message})"
     return Result(**identity(spec), status="failed", error=message)
+
+
+def out_of_memory(error: Exception) -> bool:
+    """Whether memory ran out, by the words of torch: on a GPU, and on a CPU ("can't allocate memory")."""
+    told = any(words in str(error).lower() for words in ("out of memory", "allocate memory"))
+    return isinstance(error, MemoryError) or told
 
 
 def identity(spec: RunSpec) -> dict[str, Any]:

@@ -32,6 +32,7 @@ from luthier.models.divergence import divergences
 from luthier.models.generator import ModelGenerator
 from luthier.models.kinds import Kind
 from luthier.models.weight_distance import weight_distances
+from luthier.outcome import out_of_memory
 from luthier.prompting.zero_shot import ZeroShot
 from luthier.run_spec import COMPARED, DOCUMENTS, PROBED, SAMPLES, RunSpec
 from luthier.study_file import BASE_SAMPLES, PROSE, TaskSpec
@@ -39,6 +40,7 @@ from luthier.tasks.generated.prose import documents
 from luthier.workbench import Workbench
 
 Rows = Iterator[dict[str, Any]]
+_NO_ROOM = "drift not measured: memory ran out with the base and the trained model side by side"
 
 
 def retained_rows(spec: RunSpec, bench: Workbench, store: Store, read: Callable[[TaskSpec], Sequence[Example]]) -> Rows:
@@ -71,8 +73,9 @@ def retained_rows(spec: RunSpec, bench: Workbench, store: Store, read: Callable[
 def drift(spec: RunSpec, bench: Workbench, store: Store) -> dict[str, Any] | None:
     """How far a run's trained model has moved from its base; None where forgetting is not measured.
 
-    The base and the trained model are in memory together. The trained one is used up: what can be merged is merged, to
-    see where its update leads.
+    The base and the trained model are on the device together. The trained one is used up: what can be merged is merged,
+    to see where its update leads, the base having made room. Where memory runs out there is a warning in place of what
+    is not measured, and nothing is shared.
 
     Args:
         spec: a run that trains, its trainings done.
@@ -80,7 +83,7 @@ def drift(spec: RunSpec, bench: Workbench, store: Store) -> dict[str, Any] | Non
         store: where it is shared between runs of the same training.
 
     Returns:
-        `kl`: text -> example_id -> KL(base || tuned), nats per token; `distance`: of `weight_distances`.
+        `kl`: text -> example_id -> KL(base || tuned), nats per token; `distance`: of `weight_distances`; `warnings`.
     """
     if not spec.documents:
         return None
@@ -94,13 +97,22 @@ def drift(spec: RunSpec, bench: Workbench, store: Store) -> dict[str, Any] | Non
     with step.claimed():
         if not step.done:
             started = time.perf_counter()
-            ours, theirs = base.bench.generator(listen), bench.generator(listen)
-            with bench.autocast():
-                kl = {name: _divergences(ours, theirs, examples, listen) for name, examples in texts.items()}
-            distance = weight_distances(ours.model, bench.merged())
+            kl: dict[str, dict[str, float]] = {}
+            try:
+                ours, theirs = base.bench.generator(listen), bench.generator(listen)
+                with bench.autocast():
+                    kl = {name: _divergences(ours, theirs, examples, listen) for name, examples in texts.items()}
+                del theirs  # it holds the model that is merged next
+                before = ours.model.to("cpu")
+                after = bench.merged()
+                distance = None if after is None else weight_distances(before, after)
+            except Exception as error:
+                if not out_of_memory(error):
+                    raise
+                return {"kl": kl, "distance": None, "warnings": [_NO_ROOM]}
             step.finish({"kl": kl, "distance": distance, "seconds": time.perf_counter() - started})
         record = step.record()
-    return {key: record[key] for key in ("kl", "distance")}
+    return {**{key: record[key] for key in ("kl", "distance")}, "warnings": []}
 
 
 def _divergences(
@@ -120,7 +132,7 @@ def _divergences(
 
 def prose_probe(bench: Workbench) -> Callable[[], dict[str, float]] | None:
     """What a training measures beside its validation loss: the bits per byte of a few texts of generated prose, by the
-    model as it is then. None where forgetting is not measured.
+    model as it is then; nothing where it gives one of them no finite likelihood. None where forgetting is not measured.
 
     It draws no random number and leaves the model as it was, so that a training comes to the same weights with it.
     """
@@ -135,8 +147,10 @@ def prose_probe(bench: Workbench) -> Callable[[], dict[str, float]] | None:
         generator = ModelGenerator(bench.adapted, bench.renderer, flat=bench.flat)
         with bench.autocast():
             given = generator.documents(names, texts, before)
-        values = [found.values["bits_per_byte"] for found in score([BitsPerByte()], given, examples)[0]]
-        return {"prose_bits_per_byte": sum(values) / len(values)}
+        scored = score([BitsPerByte()], given, examples)[0]
+        values = [found.values["bits_per_byte"] for found in scored if "bits_per_byte" in found.values]
+        # A mean over some of the texts would be another measure than the base's over all of them.
+        return {"prose_bits_per_byte": sum(values) / len(values)} if len(values) == len(scored) else {}
 
     return measure
 

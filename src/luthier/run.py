@@ -65,16 +65,19 @@ def run(spec: RunSpec, store: Store, *, device: str = "cpu", given: str = "", li
         listener(Progress(spec.folder, "score"))
         asked = task.splits[spec.split]
         scores, means = score(spec.task.metrics, predictions, asked)
+        noticed: list[str] = []
         folder.write_scores(scores)
         if spec.split == "test":
             folder.write_wrong_reference(score_against_others(spec.task.metrics, predictions, asked))
             folder.write_retained(retained_rows(spec, bench, store, lambda task: retained_examples(spec, task)))
             if (moved := drift(spec, bench, store)) is not None:
                 folder.write_drift(moved)
-        result = finished(spec, store, means).model_copy(update={"members": means_by_member(scores, asked)})
+                noticed += moved["warnings"]
         if spec.arm.prompting.needs_model and any(isinstance(metric, Rouge) for metric in spec.task.metrics):
-            noticed = [*result.warnings, *gaming_warnings(predictions, asked)]
-            result = result.model_copy(update={"warnings": noticed})
+            noticed += gaming_warnings(predictions, asked)
+        result = finished(spec, store, means)
+        more = {"members": means_by_member(scores, asked), "warnings": [*result.warnings, *noticed]}
+        result = result.model_copy(update=more)
     except BrokenPipeError:  # whoever listens is gone (`| head`): no fault of the run's
         raise
     except Exception as error:

@@ -16,6 +16,8 @@ from luthier.core.types import PredictionKind
 from luthier.metrics.bits_per_byte import BitsPerByte
 from luthier.models.encoder_tokens import ENCODER_VERSION
 from luthier.models.kinds import Kind
+from luthier.models.load import find_model
+from luthier.models.names import local_folder
 from luthier.models.sampling import Sampling
 from luthier.models.tokens import PLAIN_VERSION as RENDERING
 from luthier.study_file import Arm, Stage, TaskSpec
@@ -197,9 +199,11 @@ class RunSpec(Settings):
         """The digest of all that the result depends on, and of the names that it stands under in a report."""
         names = [self.arm.name, self.model.column, self.model.identity, self.task.task_name, self.size, self.split]
         metrics = [metric.fingerprint() for metric in self.task.metrics]
+        encoders = [_digest_of(metric.encoder.model) for metric in self.task.metrics if metric.encoder is not None]
         kept = [[task.fingerprint(), self.retain_data[task.task_name]] for task in self.retain]
         documents = [_how_sampled(), _prose_digest(), BitsPerByte().fingerprint(), "drift"] if self.documents else None
-        return digest([names, list(self.predict_keys().values()), metrics, kept, documents, self.control_of])
+        answers = list(self.predict_keys().values())
+        return digest([names, answers, metrics, kept, documents, self.control_of, *encoders])
 
     @property
     def weights(self) -> list[str]:
@@ -246,6 +250,17 @@ class RunSpec(Settings):
         word = re.sub(r"[^A-Za-z0-9.-]+", "_", self.arm.name).strip("_") or "arm"
         trial = "-trial" if self.split == "validation" else ""
         return f"{word}{trial}-{self.run_key()}-s{self.seed}"
+
+
+def _digest_of(encoder: str) -> str:
+    """What identifies the encoder that a metric compares texts by: read anew where a folder's files change, while the
+    hub is asked once."""
+    return find_model(encoder).digest if local_folder(encoder) is not None else _digest_on_hub(encoder)
+
+
+@cache
+def _digest_on_hub(encoder: str) -> str:
+    return find_model(encoder).digest
 
 
 def _how_sampled() -> list[Any]:

@@ -13,6 +13,7 @@ from luthier.core.settings import Settings, suggest
 from luthier.core.training_settings import TrainingSettings
 from luthier.core.types import PredictionKind
 from luthier.methods.none import NoMethod
+from luthier.metrics.calibration import Calibration
 from luthier.metrics.correlation import Correlation, number_in
 from luthier.metrics.f1 import F1
 from luthier.metrics.metric import Metric
@@ -159,8 +160,9 @@ class TaskSpec(TaskSettings):
     @model_validator(mode="after")
     def _measures_are_clear(self) -> TaskSpec:
         named = [name for metric in self.metrics for name in metric.measures]
-        for name in named:
-            if named.count(name) > 1:
+        every = [*named, *(name for metric in self.metrics for name in metric.of_the_whole)]
+        for name in every:
+            if every.count(name) > 1:
                 raise ValueError(f"metrics: two of them measure {name}")
         for metric in self.metrics:
             if metric.kinds == ("tags",) and self.tagging is None:
@@ -172,6 +174,8 @@ class TaskSpec(TaskSettings):
                 )
             if isinstance(metric, Correlation):
                 self._refuse_words_for_numbers()
+            if isinstance(metric, Calibration) and self.mixture is None and not self.lists_choices:
+                raise ValueError("metrics: calibration judges how sure a choice is, and the task lists no choices")
             if isinstance(metric, F1) and metric.positive is not None:
                 self._refuse_unknown_class(metric.positive)
         whole = {name for metric in self.metrics for name in metric.of_the_whole}

@@ -175,15 +175,18 @@ class Workbench:
 
     def merged(self) -> Any:
         """The finished model with what was trained folded in, unchecked, to look at its weights; as it is where nothing
-        can be folded. It is used up: whoever asks for the model afterwards has it loaded anew."""
+        of it is for the base's own weights, and None where something is that cannot be folded in. It is used up:
+        whoever asks for the model afterwards has it loaded anew."""
         from peft import PeftModel
 
         self._make_ready()
         model, self.adapted = self.adapted, None
         method = self.spec.arm.trained[-1].method
         family = family_of(model.config.get_text_config(decoder=True).model_type)
-        if not isinstance(model, PeftModel) or method.merge_refusal(self.spec.model.kind, family):
+        if not isinstance(model, PeftModel):
             return model
+        if method.merge_refusal(self.spec.model.kind, family):
+            return None if method.belongs_to == "reparameterised" else model
         return method.merge(model.float())  # in a narrower type the update would be rounded away
 
     def compute_by(self, kernels: Kernels) -> None:

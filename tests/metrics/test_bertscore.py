@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from luthier.core.types import Example, Message, TextPrediction
+from luthier.metrics import bertscore
 from luthier.metrics.bertscore import BertScore
 from luthier.metrics.metric import Embedded
 
@@ -64,6 +65,22 @@ def test_the_best_reference_and_the_edges():
     best, empty, nothing = judged(BertScore(), ("cold", ("cat", "cold", "outside")), ("", ("cold",)), ("cold", ("",)))
     assert best["bertscore"] == pytest.approx(1.0)
     assert set(empty.values()) == {0.0} and nothing == {}
+
+
+def test_in_parts_as_at_once(monkeypatch: pytest.MonkeyPatch):
+    pairs = ("chilly outside", ("cold outside", "cat")), ("cold", ("cold",)), ("cat", ("cat cold",)), ("", ("cold",))
+    at_once = judged(BertScore(idf=True), *pairs)
+    asked: list[int] = []
+
+    def counted(texts: Sequence[str]) -> list[Embedded]:
+        asked.append(len(texts))
+        return embed(texts)
+
+    monkeypatch.setattr(bertscore, "_AT_ONCE", 2)
+    predictions = [TextPrediction(str(row), text) for row, (text, _) in enumerate(pairs)]
+    examples = [Example(str(row), (Message("user", "?"),), of) for row, (_, of) in enumerate(pairs)]
+    assert BertScore(idf=True).score_all(predictions, examples, counted) == at_once
+    assert asked == [4, 4], "the texts of two examples each"
 
 
 def test_it_says_what_it_needs():

@@ -35,6 +35,11 @@ def test_the_golden_figures(kind: str):
     assert Calibration(bins=1).corpus(predictions, examples)["ece"] == pytest.approx(0.174)
 
 
+def test_likelihoods_of_references_alone_are_no_choice():
+    free = Example("0", (Message("user", "?"),), ("They meet.",))
+    assert Calibration().corpus([ChoicePrediction("0", ("They meet.",), (-3.0,), (4,))], [free]) == {}
+
+
 def test_what_is_no_number_is_left_out():
     good, bad = example(0, 1), example(1, 1)
     predictions = [

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import pytest
+from sacrebleu.metrics.ter import TER
 
 from luthier.core.types import Example, Message, TextPrediction
+from luthier.metrics import ter
 from luthier.metrics.ter import Ter
 
 
@@ -35,6 +37,9 @@ def test_settings_are_sacrebleus(score):
 def test_nothing_to_divide_by_is_unscored(score):
     assert score(Ter(), "a cat", " ") == {}
     assert score(Ter(), "a cat", "", "a cat") == {"ter": 0.0}
+    assert score(Ter(), "a cat", "!?")["ter"] == 2.0
+    assert score(Ter(no_punct=True), "a cat", "!?") == {}
+    assert score(Ter(no_punct=True), "a cat", "!?", "a cat .") == {"ter": 0.0}
 
 
 def test_the_corpus_sums_edits_and_words():
@@ -43,3 +48,15 @@ def test_the_corpus_sums_edits_and_words():
     examples = [Example(str(row), (Message("user", "?"),), of) for row, of in enumerate(references)]
     assert Ter().corpus(predictions, examples) == {"corpus_ter": pytest.approx((2 + 2) / (4 + 2))}
     assert Ter().corpus(predictions[2:], examples[2:]) == {}
+
+
+def test_the_corpus_is_sacrebleus_own_and_searches_nothing_anew():
+    texts = ["the cat sat on the mat", "a b", "dogs bark at night"]
+    references = [("on the mat sat the cat", "a cat sat"), ("a b c d", "x y"), ("at night dogs bark", "dogs bark")]
+    examples = [Example(str(row), (Message("user", "?"),), of) for row, of in enumerate(references)]
+    predictions = [TextPrediction(str(row), text) for row, text in enumerate(texts)]
+    Ter().score_all(predictions, examples)
+    before = ter._edits.cache_info().misses
+    found = Ter().corpus(predictions, examples)["corpus_ter"]
+    assert ter._edits.cache_info().misses == before
+    assert found == pytest.approx(TER().corpus_score(texts, list(zip(*references, strict=True))).score / 100)

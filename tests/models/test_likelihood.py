@@ -9,6 +9,7 @@ import peft
 import pytest
 import torch
 
+from luthier.models import likelihood
 from luthier.models.flat import use_flat_attention
 from luthier.models.likelihood import likelihoods
 from luthier.models.tokens import Encoded
@@ -49,6 +50,13 @@ def test_likelihoods_equal_a_plain_computation(family: str) -> None:
         check(likelihoods(model, SEQUENCES, flat=True, pad_id=0, most_tokens=24), expected)
     else:
         assert family == "bloom"
+
+
+def test_logits_are_taken_part_by_part(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = decoder("llama")
+    expected = likelihoods(model, SEQUENCES, flat=False, pad_id=0)
+    monkeypatch.setattr(likelihood, "_LOGITS_AT_ONCE", 3 * model.config.vocab_size)
+    assert likelihoods(model, SEQUENCES, flat=False, pad_id=0) == expected
 
 
 def test_likelihoods_behind_a_soft_prompt() -> None:

@@ -39,7 +39,11 @@ TRAINED: dict[str, dict[str, Any]] = {
         "distance": LAYERS,
         "logs": [log(1.5, 1.7), log(1.7, 2.1)],
     },
-    "full A B C": {"kl": {"base samples": {"s0": 0.9, "s1": 1.1}}, "distance": None, "logs": [log(1.5, 1.7)[1:]]},
+    "full A B C": {
+        "kl": {"base samples": {"s0": 0.9, "s1": 1.1}},
+        "distance": None,
+        "logs": [log(1.5, 1.7), log(1.7, 2.1), log(2.1, 2.3)[1:]],
+    },
 }
 """What is known of how far two arms have moved: of the second no weights, and no log from its first step on."""
 
@@ -68,6 +72,7 @@ def make_sequence(
     without: tuple[str, ...] = (),
     last: Mapping[str, str] | None = None,
     trained_on: Mapping[str, Mapping[str, Any]] | None = None,
+    apart: tuple[str, ...] = (),
 ) -> Store:
     """The study in `root`.
 
@@ -76,6 +81,7 @@ def make_sequence(
         without: runs that failed, as `arm/task/seed`.
         last: arm -> what it is called instead.
         trained_on: arm -> what `drift.json` has of it, and under `logs` the lines of its trainings' logs.
+        apart: runs whose last training is one of their own, as `arm/task/seed`.
     """
     store, names = Store(root), []
     for arm in arms(last):
@@ -84,7 +90,9 @@ def make_sequence(
                 name = f"{arm['name']}-{task}-s{seed}".replace(" ", "_")
                 names.append(name)
                 more = (trained_on or {}).get(arm["name"], {})
-                _run(store, name, arm, column, seed, measures[column], f"{arm['name']}/{task}/{seed}" in without, more)
+                place = f"{arm['name']}/{task}/{seed}"
+                keys = _keys(arm, seed, place if place in apart else "")
+                _run(store, name, arm, column, seed, measures[column], place in without, more, keys)
     store.write_study(
         {
             "name": "one-after-another",
@@ -111,6 +119,15 @@ def make_sequence(
     return store
 
 
+def _keys(arm: Mapping[str, Any], seed: int, last: str) -> list[str]:
+    """Of an arm's trainings: what they learn in which way up to each."""
+    if arm["name"] == "zero_shot":
+        return []
+    steps = [f"{'replay' if 'share' in str(stage) else 'full'}-{stage['task']}" for stage in arm["stages"]]
+    keys = ["-".join(steps[: count + 1]) + f"-s{seed}" for count in range(len(steps))]
+    return [*keys[:-1], keys[-1] + last.replace("/", "-").replace(" ", "_")]
+
+
 def _run(
     store: Store,
     name: str,
@@ -120,12 +137,11 @@ def _run(
     measure: str,
     failed: bool,
     more: Mapping[str, Any],
+    keys: list[str],
 ) -> None:
-    trained = arm["name"] != "zero_shot"
-    keys = []
-    for position, lines in enumerate(more.get("logs", ())):
-        keys.append(f"{name}-{position}")
-        step = store.step("train", keys[-1])
+    trained = bool(keys)
+    for key, lines in zip(keys, more.get("logs", ()), strict=False):
+        step = store.step("train", key)
         write_lines(step.log, lines)
         step.finish({})
     run = store.run(name)
@@ -139,7 +155,7 @@ def _run(
         "method": "full" if trained else "none",
         "objective": "supervised" if trained else "none",
         "seeded": trained,
-        "train_key": keys[-1] if keys else name if trained else None,
+        "train_key": keys[-1] if keys else None,
         "train_keys": keys,
     }
     if failed:

@@ -39,7 +39,8 @@ def test_it_is_shown_where_it_was_measured(tmp_path: Path) -> None:
     group = summary.groups[0]
     shown, table = drift_view(store, group), drift_table(group)
     assert shown is not None and shown["texts"] == ["base samples", "generated prose"]
-    assert shown["followed"] == ["full A B"] and shown["lost"].title.startswith("Bits per byte lost")
+    assert shown["followed"] == ["full A", "full A B"]  # the first stage is one training
+    assert shown["lost"].title.startswith("Bits per byte lost")
     assert table is not None and table.rows[0][1].startswith("0.300 [")
     told = {entry["arm"]: entry["drift"] for entry in results(summary)["arms"] if entry["task"] == "A"}
     assert told["zero_shot"] is None and told["full A B"]["distance"] == pytest.approx(LAYERS)
@@ -55,3 +56,16 @@ def test_many_layers_have_no_numbers_in_their_cells() -> None:
     assert few is not None and many is not None
     assert few.svg.count(">1.2<") == 5 and many.svg.count(">1.2<") == 0
     assert weight_distance({"full": {}}) is None
+
+
+def test_a_layer_that_a_model_has_not_is_no_layer_that_stayed() -> None:
+    picture = weight_distance({"small": {"1": 0.02, "rest": 0.0}, "large": {"1": 0.02, "2": 0.03, "rest": 0.01}})
+    assert picture is not None
+    assert "small: 1 2, 2 –, rest 0; large: 1 2, 2 3, rest 1" in picture.svg.replace("&#8211;", "–")
+    assert [picture.svg.count(f">{number}<") for number in ("3", "0")] == [1, 1]
+
+
+def test_where_memory_ran_out_nothing_is_told(tmp_path: Path) -> None:
+    full = {"full A B": {**TRAINED["full A B"], "kl": {}, "distance": None}}
+    arm = summarise(make_sequence(tmp_path, trained_on=full)).groups[0].arm("full A B")
+    assert arm is not None and drift_of(arm) is None

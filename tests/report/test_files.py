@@ -28,8 +28,9 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_results_json_holds_numpys_numbers(written: Path) -> None:
     data = json.loads((written / "results.json").read_text(), parse_constant=lambda name: pytest.fail(name))
-    keys = ["study", "version", "verdict", "margin", "sizes", "leakage", "choices", "flags", "sequences", "arms"]
-    assert list(data) == keys and data["margin"] is None and data["leakage"] == {}
+    keys = ["study", "version", "verdict", "margin", "sizes", "leakage", "choices", "flags"]
+    assert list(data) == [*keys, "sequences", "no_sequences", "arms"]
+    assert data["margin"] is None and data["leakage"] == {} and data["no_sequences"] == []
     arms = {arm["arm"]: arm for arm in data["arms"]}
     assert list(arms) == ["zero_shot", "lora", "full", "broken", "lead-3"]
     for name, seeds in (("zero_shot", 3), ("lora", 3), ("full", 2), ("lead-3", 1)):

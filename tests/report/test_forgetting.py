@@ -13,6 +13,7 @@ from luthier.core.types import Result
 from luthier.report.findings import Group, Run
 from luthier.report.forgetting import Retention, forgotten, worst
 from luthier.report.summary import summarise
+from luthier.report.tradeoff import tradeoffs
 from tests.report.made_up import retained
 
 BITS = Retention("base samples", "bits_per_byte", True, "text", "text sampled from the untouched base")
@@ -125,7 +126,7 @@ def test_where_the_base_scores_nothing_there_is_nothing_to_lose() -> None:
 
 
 def test_learning_against_forgetting_has_a_point_for_every_arm(group: Group) -> None:
-    points = {point.arm: point for point in group.tradeoffs}
+    points = {point.arm: point for point in tradeoffs(group)}
     assert list(points) == ["zero_shot", "lora", "full"]
     assert points["zero_shot"].gain.mean == points["zero_shot"].loss.mean == 0
     assert points["full"].gain.mean > points["lora"].gain.mean > 0.1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from luthier.core.store import Store
 from luthier.report.files import results, write_report
 from luthier.report.picture_sequence import heat_map, over_stages
 from luthier.report.sequence_tables import sequence_tables
+from luthier.report.sequence_trainings import mixed
 from luthier.report.sequence_view import sequence_views
 from luthier.report.summary import summarise
 from tests.report.made_up_sequence import BEFORE, TASKS, TRAINED, R, make_sequence
@@ -77,6 +79,33 @@ def test_a_seed_or_an_arm_that_failed(tmp_path: Path) -> None:
     failed = ("full A B C/B/1", *(f"replay A B/{task}/{seed}" for task in TASKS for seed in range(3)))
     (full,) = summarise(make_sequence(tmp_path, without=failed)).sequences
     assert (full.name, full.seeds) == ("full", (0, 2))
+
+
+def test_runs_that_were_not_trained_alike_make_no_matrix(tmp_path: Path) -> None:
+    places = tuple(f"full A B/C/{seed}" for seed in range(3))
+    store = make_sequence(tmp_path / "all", apart=places)
+    summary = summarise(store)
+    assert [way.name for way in summary.sequences] == ["replay"]
+    (sentence,) = summary.no_sequences
+    reason = "No matrix of full A B C on house/decoder, for full A B is not the same model judged on A and on C."
+    assert sentence.startswith(reason)
+    write_report(store)
+    for name in ("report.html", "report.md", "results.json"):
+        assert reason in (store.root / name).read_text(), name
+    one = summarise(make_sequence(tmp_path / "one", apart=places[:1]))
+    assert one.sequences[0].seeds == (1, 2) and one.no_sequences == ()
+    every = tuple(f"full A B/{task}/0" for task in TASKS)
+    assert mixed(["full A", "full A B"], ["A"], [[["a"]], [["b", "c"]]]) == (
+        "full A B does not go on from what full A came to"
+    )
+    assert summarise(make_sequence(tmp_path / "alike", without=every)).sequences[0].seeds == (1, 2)
+
+
+def test_a_way_that_was_not_judged_before_begins_at_its_first_stage(sequence: Store) -> None:
+    full, replay = summarise(sequence).sequences
+    for ways in ((replace(full, before=None), replay), (replay, replace(full, before=None))):
+        line = over_stages(ways, "B")
+        assert "full –, 0.200, 0.850, 0.700" in line.svg and "before then A then B then C" in line.svg
 
 
 def test_names_without_their_tasks(tmp_path: Path) -> None:

@@ -158,7 +158,8 @@ def test_a_stored_evaluation_is_not_asked_again(
 ):
     out = tmp_path / "out"
     first = _evaluate(judged, "sst2,mrpc", data, out=out)
-    folder = out / "sst2-mrpc" / folder_name(judged.name)
+    (folder,) = (out / folder_name("sst2,mrpc")).iterdir()
+    assert folder.name == f"{folder_name(judged.name)}-{first.key[:8]}"
     assert len(read_items(folder)) == 9 and read_evaluation(folder) is not None
     with monkeypatch.context() as patch:
         patch.setattr("lm_eval.evaluate", None)  # asking would fail
@@ -168,6 +169,15 @@ def test_a_stored_evaluation_is_not_asked_again(
             _evaluate(judged, "sst2,mrpc", data, out=out, limit=2)
     write_jsonl(data / "glue" / "mrpc" / "validation.jsonl", MRPC[:3])
     assert _evaluate(judged, "sst2,mrpc", data, out=out).of_task("mrpc").items == 3
+    assert read_evaluation(folder, first.key) is not None  # the other one lies beside it
+    (folder / "items.jsonl").unlink()
+    assert read_evaluation(folder, first.key) is None
+
+
+def test_other_names_are_other_folders():
+    names = ("a/b", "a-b", "a_b", "b.", "b", "./b", "微调", "全量", "/", "x" * 81, "x" * 82)
+    assert len({folder_name(name) for name in names} | {folder_name("a", "b")}) == len(names) + 1
+    assert folder_name("a_b-1.5") == "a_b-1.5"
 
 
 def test_nothing_of_the_suite_in_the_folder(judged: Judged, data: Path, tmp_path: Path):

@@ -211,6 +211,31 @@ class TestStoredEvaluations:
         with pytest.raises(LuthierError, match="the text that house/decoder was pretrained on is not on this machine"):
             find_leaks_of(folder)
 
+    def test_worked_examples_are_not_looked_for(self, tmp_path: Path) -> None:
+        asked = [example(str(n), f"{text(1, 20)}\n\n{text(10 + n, 20)}") for n in range(3)]
+        folder = tmp_path / "quiz" / "model"
+        write_items(folder, [replace(item(one, 1.0), question=text(10 + n, 20)) for n, one in enumerate(asked)])
+        found = find_leaks_of(folder, self.pretraining(tmp_path)).found  # which has the worked example
+        assert [one.dirty(ANY) for one in found.items] == [False] * 3
+
+    def test_a_measure_that_no_item_has_gives_way_to_one_that_they_have(self, tmp_path: Path) -> None:
+        folder = self.evaluation(tmp_path / "quiz" / "model")
+        write_json(folder / "evaluation.json", {"model": "", "tasks": {"quiz": {"main": "perplexity"}}})
+        assert {one.measure for one in find_leaks_of(folder, self.pretraining(tmp_path)).apart} == {"acc"}
+
+    def test_of_an_adapter_the_base_is_looked_up(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        adapter = tmp_path / "adapter"
+        adapter.mkdir()
+        folder = self.evaluation(tmp_path / "quiz" / "model", model=str(adapter))
+        with pytest.raises(LuthierError, match="the model below these weights is not known") as refused:
+            find_leaks_of(folder)
+        assert "--sources" in str(refused.value)
+        (adapter / "adapter.safetensors").touch()
+        write_json(adapter / "method.json", {"method": {"lora": {}}, "model": "house/decoder"})
+        monkeypatch.chdir(tmp_path)
+        with pytest.raises(LuthierError, match="the text that house/decoder was pretrained on is not on this machine"):
+            find_leaks_of(folder)
+
     def test_bad_folders_are_refused(self, tmp_path: Path) -> None:
         with pytest.raises(LuthierError, match="no answers are stored here"):
             find_leaks_of(tmp_path)

@@ -275,6 +275,8 @@ def test_splits_of_the_hub_are_taken_as_they_are_named(tmp_path: Path, monkeypat
     assert task.name == "set" and task.splits["test"][0].where == f"{folder}/validation:row 1"
     assert _sizes(task) == {"train": 90, "validation": 10, "test": 10}
     assert _sizes(_load(data={"hub": str(folder)})) == {"train": 100, "validation": 10, "test": 5}
+    swapped = _load(data={"hub": str(folder), "train": "validation"})  # what is trained on validates nothing
+    assert _sizes(swapped) == {"train": 9, "validation": 1, "test": 5}
     with pytest.raises(LuthierError, match=r"no dev split \(it has train, validation, test\)"):
         _load(data={"hub": str(folder), "test": "dev"})
     with pytest.raises(LuthierError, match="overlap"):

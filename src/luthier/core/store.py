@@ -161,8 +161,8 @@ class RunFolder:
         return read_lines(self._retained) if self._retained.exists() else []
 
     def write_drift(self, record: Mapping[str, Any]) -> None:
-        """How far the run has moved from its base: `kl` (text -> example_id -> nats per token) and `distance` (layer ->
-        that of its weights; None where it cannot be told)."""
+        """How far the run has moved from its base: `kl` (text -> example_id -> nats per token), `distance` (layer ->
+        that of its weights; None where it cannot be told) and `warnings`."""
         write_json(self._drift, record)
 
     def drift(self) -> dict[str, Any]:

@@ -31,7 +31,8 @@ class Example:
     Attributes:
         id: sixteen hex digits, the hash of the rendered content (messages and references).
         messages: the conversation so far; its last turn is the one to answer.
-        references: what a good answer says; the first is the one trained on. Never empty.
+        references: what a good answer says; the first is the one trained on. Empty only in a benchmark's item
+            whose label is held back.
         source: the text that the answer is about (what lead-3 and copy look at), where the task names one.
         choices: the candidate answers, where the task has a fixed list of them.
         cluster: shared by rows that come from one source (one document, one author).

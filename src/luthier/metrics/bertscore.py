@@ -21,6 +21,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import Field
@@ -32,6 +33,10 @@ from luthier.metrics.sides import Sides, best_f1, named
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+
+
+_AT_ONCE = 256
+"""Examples whose texts' vectors are held together: of 100 tokens and 768 wide, some 160 MB."""
 
 
 class BertScore(Metric):
@@ -62,42 +67,66 @@ class BertScore(Metric):
     ) -> list[Mapping[str, float]]:
         assert embed is not None, "bertscore is handed what its encoder makes of texts (evaluate.score)"
         answers = [prediction.text for prediction in predictions if isinstance(prediction, TextPrediction)]
-        texts = list(dict.fromkeys([*answers, *(text for example in examples for text in example.references)]))
-        read = dict(zip(texts, embed(texts), strict=True))
-        weights = _Idf([read[example.reference] for example in examples]) if self.idf else None
-        found: list[Mapping[str, float]] = []
-        for answer, example in zip(answers, examples, strict=True):
-            held = [_sides(read[answer], read[text], weights) for text in example.references if read[text].ids]
-            found.append(named("bertscore", best_f1(held)) if held else {})
-        return found
+        paired: list[list[_Pair]] = []
+        for start in range(0, len(answers), _AT_ONCE):
+            here = slice(start, start + _AT_ONCE)
+            paired += _pairs(answers[here], [example.references for example in examples[here]], embed)
+        weights = _Idf([of[0].reference_ids for of in paired]) if self.idf else None
+        held = [[_sides(pair, weights) for pair in of if pair.reference_ids] for of in paired]
+        return [named("bertscore", best_f1(sides)) if sides else {} for sides in held]
 
     def signature(self) -> str:
         layer = "three quarters up" if self.layer is None else str(self.layer)
         idf = "references" if self.idf else "none"
-        return f"luthier bertscore {self.version}|model:{self.model}|layer:{layer}|idf:{idf}|rescaled:no"
+        how = f"layer:{layer}|idf:{idf}|long texts:cut at the context|rescaled:no"
+        return f"luthier bertscore {self.version}|model:{self.model}|{how}"
+
+
+@dataclass(frozen=True)
+class _Pair:
+    """The tokens of an answer and of a reference, and how near each one's nearest opposite is; none where either text
+    has no token."""
+
+    answer_ids: tuple[int, ...]
+    reference_ids: tuple[int, ...]
+    nearest: tuple[NDArray[np.float32], NDArray[np.float32]] | None
+
+
+def _pairs(answers: Sequence[str], references: Sequence[tuple[str, ...]], embed: Embed) -> list[list[_Pair]]:
+    """Every answer with each of its references; their vectors are let go again."""
+    texts = list(dict.fromkeys([*answers, *(text for of in references for text in of)]))
+    read = dict(zip(texts, embed(texts), strict=True))
+    return [[_pair(read[answer], read[text]) for text in of] for answer, of in zip(answers, references, strict=True)]
+
+
+def _pair(answer: Embedded, reference: Embedded) -> _Pair:
+    if not answer.ids or not reference.ids:
+        return _Pair(answer.ids, reference.ids, None)
+    alike = answer.vectors @ reference.vectors.T
+    return _Pair(answer.ids, reference.ids, (alike.max(axis=1), alike.max(axis=0)))
 
 
 class _Idf:
     """log((M + 1) / (df + 1)) by token; what no reference holds has df 0."""
 
-    def __init__(self, references: Sequence[Embedded]):
-        self._held = Counter(token for reference in references for token in set(reference.ids))
+    def __init__(self, references: Sequence[tuple[int, ...]]):
+        self._held = Counter(token for reference in references for token in set(reference))
         self._all = len(references)
 
-    def of(self, text: Embedded) -> list[float]:
-        return [math.log((self._all + 1) / (self._held[token] + 1)) for token in text.ids]
+    def of(self, ids: tuple[int, ...]) -> list[float]:
+        return [math.log((self._all + 1) / (self._held[token] + 1)) for token in ids]
 
 
-def _sides(answer: Embedded, reference: Embedded, weights: _Idf | None) -> Sides:
-    if not answer.ids:
+def _sides(pair: _Pair, weights: _Idf | None) -> Sides:
+    if pair.nearest is None:
         return Sides(0.0, 0.0)
-    alike = answer.vectors @ reference.vectors.T
-    return Sides(_mean(alike.max(axis=1), answer, weights), _mean(alike.max(axis=0), reference, weights))
+    of_answer, of_reference = pair.nearest
+    return Sides(_mean(of_answer, pair.answer_ids, weights), _mean(of_reference, pair.reference_ids, weights))
 
 
-def _mean(nearest: NDArray[np.float32], text: Embedded, weights: _Idf | None) -> float:
+def _mean(nearest: NDArray[np.float32], ids: tuple[int, ...], weights: _Idf | None) -> float:
     """The mean over a text's tokens; all count alike where every weight is zero (a test set of one reference)."""
-    of_each = weights.of(text) if weights else []
+    of_each = weights.of(ids) if weights else []
     total = sum(of_each)
     if total <= 0:
         return float(nearest.mean())

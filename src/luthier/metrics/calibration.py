@@ -4,7 +4,8 @@
 
 `core/calibration.py` has the formulas and their sources (Guo et al. 2017, arXiv 1706.04599; HELM, arXiv 2211.09110).
 The confidence of a choice is the largest softmax of the candidates' summed log-likelihoods, that of a class its
-probability. It exists for a whole test set only, and 0 is best.
+probability. It exists for a whole test set only, and 0 is best. Likelihoods of nothing but the references, which is
+what a task without choices has, are no choice between answers: they are left out.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ class Calibration(Metric):
         pairs = [
             (_confidence(prediction), measured["accuracy"])
             for prediction, example in zip(predictions, examples, strict=True)
-            if "accuracy" in (measured := judge.score(prediction, example))
+            if not _of_references(prediction, example) and "accuracy" in (measured := judge.score(prediction, example))
         ]
         known = [(confidence, right) for confidence, right in pairs if not math.isnan(confidence)]
         if not known:
@@ -50,6 +51,10 @@ class Calibration(Metric):
 
     def signature(self) -> str:
         return f"luthier calibration {self.version}|equal-mass bins:{self.bins}|confidence:softmax over choices"
+
+
+def _of_references(prediction: Prediction, example: Example) -> bool:
+    return isinstance(prediction, ChoicePrediction) and set(prediction.choices) <= set(example.references)
 
 
 def _confidence(prediction: Prediction) -> float:

@@ -31,7 +31,8 @@ def check_encoder(wanted: Encoder, where: str) -> None:
 
 @lru_cache(maxsize=2)
 def embedder(wanted: Encoder) -> Embed:
-    """The encoder, ready to read texts, on the CPU in single precision; kept for the next call.
+    """The encoder, ready to read texts, on the CPU in single precision; kept for the next call. A text longer than
+    the encoder's context is cut there: what stands behind has no vectors.
 
     Args:
         wanted: its name, and the layer whose output is taken, counted from 1. None takes round(3/4 of the layers): 9 of
@@ -77,7 +78,7 @@ def _load(files: ModelFiles) -> Any:
 
 
 def _embed(model: Any, tokenizer: Any, context: int | None, layer: int, texts: Sequence[str]) -> list[Embedded]:
-    """Every text by itself: padding is masked, and batches are of texts of about one length."""
+    """Every text by itself, cut at the context: padding is masked, and batches are of texts of about one length."""
     import torch
 
     rows = [

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 MOST_TOKENS = 8_192
 """Tokens in a batch, padding counted."""
+_LOGITS_AT_ONCE = 2**24
+"""Of which probabilities are taken together: 64 MiB in single precision."""
 
 
 def likelihoods(
@@ -117,8 +119,21 @@ def _foretold(model: Any, batch: Batch, greedy: bool) -> tuple[torch.Tensor, tor
         batch = replace(batch, scored=scored)
     logits = scored_logits(model, batch)
     hits = logits.argmax(-1)[places] == batch.targets if greedy else torch.ones_like(batch.targets, dtype=torch.bool)
-    likely = logits.log_softmax(-1)
-    return -likely[torch.arange(len(likely), device=likely.device)[places], batch.targets], hits
+    rows = torch.arange(len(logits), device=logits.device)[places]
+    return -_log_likelihoods(logits, rows, batch.targets), hits
+
+
+def _log_likelihoods(logits: torch.Tensor, rows: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+    """Of each target in its row of the logits, `(n,)`; part by part, so that no second `(rows, vocabulary)` is held."""
+    import torch
+
+    found = torch.empty_like(targets, dtype=logits.dtype)
+    step = max(1, _LOGITS_AT_ONCE // logits.shape[-1])
+    for first in range(0, len(logits), step):
+        part = logits[first : first + step].log_softmax(-1)
+        mine = (rows >= first) & (rows < first + len(part))
+        found[mine] = part[rows[mine] - first, targets[mine]]
+    return found
 
 
 def _batches(

@@ -32,8 +32,8 @@ class Drift:
 
 
 def drift_of(arm: ArmSummary) -> Drift | None:
-    """None where it was not measured: nothing was trained, or the study is older than that."""
-    measured = [run.drift for run in arm.finished if run.drift]
+    """None where it was not measured: nothing was trained, memory ran out, or the study is older than that."""
+    measured = [run.drift for run in arm.finished if run.drift and (run.drift["kl"] or run.drift["distance"])]
     if not measured:
         return None
     kl = {}

@@ -59,6 +59,7 @@ def results(summary: Summary) -> dict[str, Any]:
             for flag in group.flags
         ],
         "sequences": [sequence_entry(one) for one in summary.sequences],
+        "no_sequences": list(summary.no_sequences),
         "arms": [_entry(group, arm) for group in summary.groups for arm in group.arms],
     }
 

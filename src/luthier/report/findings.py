@@ -11,7 +11,7 @@ from luthier.report.again import Command
 from luthier.report.choices import Choice, Trial
 from luthier.report.controls import AboveControl, Flag
 from luthier.report.curves import Curve, LearningCurves
-from luthier.report.forgetting import BASE_SAMPLES, Forgotten, Retention, Tradeoff
+from luthier.report.forgetting import Forgotten, Retention
 from luthier.report.leaks import Leakage
 from luthier.report.measured import Comparison, Estimate, Outcome, Run
 from luthier.report.task_sequence import TaskSequence
@@ -36,7 +36,6 @@ __all__ = [
     "Run",
     "Summary",
     "TaskSequence",
-    "Tradeoff",
     "Trial",
     "Warned",
     "rank",
@@ -199,34 +198,6 @@ class Group:
 
         return tuple(baseline for baseline in self.baselines if beats(baseline))
 
-    @property
-    def tradeoffs(self) -> tuple[Tradeoff, ...]:
-        """Learning against forgetting, a point a contender; empty where forgetting was not measured.
-
-        The loss is on text sampled from the base, or on the first retention task where there is none of that.
-        """
-        measured = [task for task in self.retain if any(task.name in arm.forgetting for arm in self.contenders)]
-        if not measured:
-            return ()
-        task = next((task for task in measured if task.name == BASE_SAMPLES), measured[0])
-        n = max(arm.forgetting[task.name].n for arm in self.contenders if task.name in arm.forgetting)
-        found = []
-        for arm in self.contenders:
-            gain, lost = self._gain(arm), arm.forgetting.get(task.name)
-            if gain is not None and (lost is not None or not arm.trained):
-                loss = lost.loss if lost else Estimate(0.0, 0.0, 0.0, n)
-                found.append(Tradeoff(arm.arm, task.name, task.primary, gain, loss))
-        return tuple(found)
-
-    def _gain(self, arm: ArmSummary) -> Estimate | None:
-        if arm.arm == self.reference and self.primary in arm.scores:
-            return Estimate(0.0, 0.0, 0.0, arm.scores[self.primary].n)
-        found = self.difference(arm)
-        if found is None:
-            return None
-        gain = Estimate(found.difference, found.low, found.high, found.n)
-        return gain.turned if self.primary in self.lower_is_better else gain
-
     def arm(self, name: str) -> ArmSummary | None:
         """The arm of that name, or None where it is not here."""
         return next((arm for arm in self.arms if arm.arm == name), None)
@@ -274,6 +245,7 @@ class Summary:
         retain: the retention tasks.
         again: the commands that run the study, one arm of it, or its report again.
         sequences: tasks learned one after another, one a way, model and size.
+        no_sequences: sentences on those that cannot be shown, as their runs were not trained alike.
     """
 
     study: Mapping[str, Any]
@@ -285,6 +257,7 @@ class Summary:
     retain: tuple[Retention, ...] = ()
     again: tuple[Command, ...] = ()
     sequences: tuple[TaskSequence, ...] = ()
+    no_sequences: tuple[str, ...] = ()
 
     @property
     def arm_names(self) -> tuple[str, ...]:

@@ -76,22 +76,6 @@ class Forgotten:
         return self.loss.mean / abs(self.before) if self.before else self.loss.mean
 
 
-@dataclass(frozen=True)
-class Tradeoff:
-    """One arm's point in the picture of learning against forgetting.
-
-    Attributes:
-        gain: against the reference arm on the primary measure, positive where better; zero for the reference itself.
-        loss: on `task`, positive where worse; zero for an arm that trains nothing.
-    """
-
-    arm: str
-    task: str
-    measure: str
-    gain: Estimate
-    loss: Estimate
-
-
 def retention_tasks(study: Mapping[str, Any]) -> tuple[Retention, ...]:
     """What `study.json` says is retained; nothing where the study is older than that."""
     names = Retention.__dataclass_fields__

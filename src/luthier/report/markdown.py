@@ -37,6 +37,8 @@ def markdown(summary: Summary) -> str:
         lines += _laid_out(curves_table(curves))
     for table in sequence_tables(summary.sequences):
         lines += _laid_out(table)
+    for sentence in summary.no_sequences:
+        lines += [_escape(sentence), ""]
     for group in summary.groups:
         lines += _group(group)
     return "\n".join([*lines, *_failed(summary), *_warnings(summary), *_again(summary)])

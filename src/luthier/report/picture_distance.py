@@ -24,11 +24,14 @@ _SHORT = {"embeddings": "emb.", "encoder": "enc.", "decoder": "dec."}
 def weight_distance(arms: Mapping[str, Mapping[str, float]]) -> Picture | None:
     """The relative distance of each layer's weights from the base's, by arm; None where no arm's is known.
 
+    A layer that an arm's model has not, as it has fewer, has no cell.
+
     Args:
         arms: arm -> layer -> distance.
     """
     rows = {arm: found for arm, found in arms.items() if found}
-    layers = list(dict.fromkeys(layer for found in rows.values() for layer in found))
+    deepest_first = sorted(rows.values(), key=len, reverse=True)
+    layers = list(dict.fromkeys(layer for found in deepest_first for layer in found))
     if not rows:
         return None
     most = max(value for found in rows.values() for value in found.values())
@@ -38,7 +41,9 @@ def weight_distance(arms: Mapping[str, Mapping[str, float]]) -> Picture | None:
 
         for place, found in enumerate(rows.values()):
             for column, layer in enumerate(layers):
-                value = found.get(layer, 0.0)
+                value = found.get(layer)
+                if value is None:
+                    continue
                 fullness = _FAINTEST + (_FULLEST - _FAINTEST) * (value / most if most else 0.0)
                 axes.add_patch(Rectangle((column, place), 0.96, 0.9, facecolor=LIGHT[0], alpha=fullness, lw=0))
                 if len(layers) <= _NUMBERED:
@@ -63,8 +68,7 @@ def weight_distance(arms: Mapping[str, Mapping[str, float]]) -> Picture | None:
         axes.spines[:].set_visible(False)
 
     said = "; ".join(
-        f"{arm}: {', '.join(f'{layer} {_short(found.get(layer, 0.0))}' for layer in layers)}"
-        for arm, found in rows.items()
+        f"{arm}: {', '.join(f'{layer} {_short(found.get(layer))}' for layer in layers)}" for arm, found in rows.items()
     )
     title = "How far the weights have moved, by layer, in %"
     width = 1.2 + min(0.45 * len(layers), _WIDEST)
@@ -75,6 +79,8 @@ def _label(layer: str) -> str:
     return "\n".join(_SHORT.get(word, word) for word in layer.split())
 
 
-def _short(value: float) -> str:
-    """A share in percent, to two figures: `12`, `0.34`, `0`."""
+def _short(value: float | None) -> str:
+    """A share in percent, to two figures: `12`, `0.34`, `0`; `–` where there is none."""
+    if value is None:
+        return formats.MISSING
     return f"{100 * value:.0f}" if value >= 0.0995 else f"{100 * value:.2g}" if value >= 5e-6 else "0"

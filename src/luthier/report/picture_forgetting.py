@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 from luthier.report import formats
 from luthier.report.drawing import INK, Picture, render
-from luthier.report.findings import Estimate, Group, Tradeoff
+from luthier.report.findings import Estimate, Group
 from luthier.report.palette import BASELINE, looks
+from luthier.report.tradeoff import Tradeoff, tradeoffs
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -28,7 +29,7 @@ def learning_against_forgetting(group: Group) -> Picture | None:
 
     Up is more learnt, left is less lost. None where forgetting was not measured.
     """
-    points = group.tradeoffs
+    points = tradeoffs(group)
     if not points:
         return None
     drawn = looks(group)

@@ -71,10 +71,11 @@ def measure_of_column(way: TaskSequence, task: str) -> str:
 
 def over_stages(ways: Sequence[TaskSequence], task: str) -> Picture:
     """One task's score before and after each stage, a line a way with its 95% intervals; a bar of ink stands where the
-    task itself was learned."""
-    first = ways[0]
+    task itself was learned. A way that was not judged before begins with its first stage."""
+    first = max(ways, key=lambda way: len(way.rows))
     column, drawn = first.tasks.index(task), ways_looks(ways)
-    learned = [name.removeprefix("after ") for name, _ in first.rows]
+    rows = [name for name, _ in first.rows]
+    learned = [name.removeprefix("after ") for name in rows]
 
     def draw(axes: Axes) -> None:
         turn = column + len(learned) - len(first.tasks)
@@ -82,7 +83,7 @@ def over_stages(ways: Sequence[TaskSequence], task: str) -> Picture:
         for number, way in enumerate(ways):
             look, cells = drawn[way.name], [row[column] for _, row in way.rows]
             shift = 0.09 * (number - (len(ways) - 1) / 2)
-            places, means = [place + shift for place in range(len(cells))], [cell.mean for cell in cells]
+            places, means = [rows.index(name) + shift for name, _ in way.rows], [cell.mean for cell in cells]
             axes.plot(places, means, color=look.colour, marker=look.marker, markersize=6, lw=1.8)
             for place, cell in zip(places, cells, strict=True):
                 if cell.low is not None and cell.high is not None:
@@ -92,8 +93,14 @@ def over_stages(ways: Sequence[TaskSequence], task: str) -> Picture:
         axes.margins(y=0.08)
 
     title = f"{task}: {measure_of(first, task)}"
-    said = "; ".join(f"{way.name} " + ", ".join(formats.score(row[column].mean) for _, row in way.rows) for way in ways)
+    said = "; ".join(f"{way.name} {', '.join(_said(way, rows, column))}" for way in ways)
     return Picture(title, render(draw, 3.6, 2.5, said=f"{title} {' then '.join(learned)}: {said}"))
+
+
+def _said(way: TaskSequence, rows: Sequence[str], column: int) -> list[str]:
+    """The score in each of these rows, `–` in one that the way has not."""
+    told = {name: formats.score(row[column].mean) for name, row in way.rows}
+    return [told.get(name, formats.MISSING) for name in rows]
 
 
 def _range(ways: Sequence[TaskSequence], column: int) -> tuple[float, float]:

@@ -2,9 +2,9 @@
 
 Arms whose stages each name a task (`task:`) are a sequence where one's stages are the beginning of the next one's:
 full A; full A B; full A B C. The longest of them speaks for the sequence; where a beginning was not run as an arm of
-its own, or was judged on only some of the tasks, there is no whole matrix, and none is shown. The score of a cell is
-the task's primary measure, over the seeds that all of the arms have finished and the examples that all of them were
-scored on.
+its own, or was judged on only some of the tasks, there is no whole matrix, and none is shown; nor where the runs of an
+arm were not trained alike (`sequence_trainings.py`), which is said. The score of a cell is the task's primary measure,
+over the seeds that all of the arms have finished and the examples that all of them were scored on.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from luthier.core.statistics import mean_interval, paired_difference
 from luthier.report.findings import ArmSummary, Group
 from luthier.report.measured import Estimate
 from luthier.report.pairing import Terms, as_array, shared_items, told
+from luthier.report.sequence_trainings import SETTLED_BY_TASK, mixed
 from luthier.report.task_sequence import TaskSequence, Transfer
 
 _BETWEEN = re.compile(r"then|and|to|on|after|[^\w]+")
@@ -31,8 +32,9 @@ _BETWEEN = re.compile(r"then|and|to|on|after|[^\w]+")
 
 def sequences(
     study: Mapping[str, Any], groups: Sequence[Group], terms: Mapping[str, Terms]
-) -> tuple[TaskSequence, ...]:
-    """Every sequence on every model and size, in the study's order.
+) -> tuple[tuple[TaskSequence, ...], tuple[str, ...]]:
+    """Every sequence on every model and size, in the study's order; and sentences on those whose runs were not trained
+    alike.
 
     Args:
         study: `study.json` as it stands.
@@ -42,15 +44,19 @@ def sequences(
     declared = [arm for arm in study.get("spec", {}).get("arms", ()) if isinstance(arm, Mapping) and "stages" in arm]
     chains = _chains(declared)
     names = _names(chains)
-    found = []
+    found, refused = [], []
     for model, size in dict.fromkeys((group.model, group.size) for group in groups):
         here = {group.task: group for group in groups if (group.model, group.size) == (model, size)}
         for name, chain in zip(names, chains, strict=True):
             base = _untrained(declared, chain)
             cells = _cells([arm["name"] for arm in chain], _tasks(chain[-1]), here, terms, base)
-            if cells is not None:
+            if isinstance(cells, _Cells):
                 found.append(_sequence(name, model, size, cells))
-    return tuple(found)
+            elif cells is not None:
+                place = model if size is None else f"{model}, {size:,} training examples"
+                whole = chain[-1]["name"]
+                refused.append(f"No matrix of {whole} on {place}, for {cells}. {SETTLED_BY_TASK}")
+    return tuple(found), tuple(refused)
 
 
 def _chains(arms: Sequence[Mapping[str, Any]]) -> list[list[Mapping[str, Any]]]:
@@ -140,13 +146,18 @@ def _cells(
     groups: Mapping[str, Group],
     terms: Mapping[str, Terms],
     base: str | None,
-) -> _Cells | None:
-    """The scores of all cells; None where one is missing."""
+) -> _Cells | str | None:
+    """The scores of all cells; None where one is missing, and why where the runs of no seed were trained alike."""
     table = [[groups[task].arm(name) if task in groups else None for task in tasks] for name in names]
     by_seed = [[_columns(arm, terms[task].primary) for arm, task in zip(row, tasks, strict=True)] for row in table]
     seeds = sorted(set.intersection(*(set(cell) for row in by_seed for cell in row)))
     if not seeds:
         return None
+    trained = [[_trainings(arm) for arm in row] for row in table]
+    why = {seed: mixed(names, tasks, [[cell.get(seed, []) for cell in row] for row in trained]) for seed in seeds}
+    if all(why.values()):
+        return why[seeds[0]]
+    seeds = [seed for seed in seeds if why[seed] is None]
     of_base = [_columns(groups[task].arm(base) if base else None, terms[task].primary) for task in tasks]
     bases = [[_of_seed(cell, seed) for seed in seeds] for cell in of_base]
     judged = all(column is not None for columns in bases for column in columns)
@@ -180,6 +191,11 @@ def _columns(arm: ArmSummary | None, measure: str) -> dict[int, Mapping[str, flo
     runs = arm.finished if arm is not None and arm.contender else ()
     found = {run.result.seed: run.scores[measure] for run in runs if measure in run.scores}
     return {-1: next(iter(found.values()))} if found and arm is not None and arm.same_for_all_seeds else found
+
+
+def _trainings(arm: ArmSummary | None) -> dict[int, list[str]]:
+    """Seed -> the keys of its trainings, of the finished runs."""
+    return {run.result.seed: run.result.train_keys for run in arm.finished} if arm is not None else {}
 
 
 def _of_seed(columns: Mapping[int, Mapping[str, float]], seed: int) -> Mapping[str, float] | None:

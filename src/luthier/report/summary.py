@@ -51,6 +51,7 @@ def summarise(store: Store) -> Summary:
         for model in models
         for size in sizes
     ]
+    shown, refused = sequences(study, groups, terms)
     return Summary(
         study=study,
         groups=tuple(group for group in groups if group.arms),
@@ -60,7 +61,8 @@ def summarise(store: Store) -> Summary:
         curves=learning_curves(groups, terms),
         retain=retention_tasks(study),
         again=commands(study, str(store.root)),
-        sequences=sequences(study, groups, terms),
+        sequences=shown,
+        no_sequences=refused,
     )
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from luthier.core.durable import read_object
 from luthier.core.errors import LuthierError
@@ -105,7 +106,8 @@ def answers_of_evaluations(out: Path, arms: Sequence[str]) -> tuple[list[Answers
     """The answers of every model below a folder, a task at a time.
 
     Raises:
-        LuthierError: there is none, no such model, or a file was damaged.
+        LuthierError: there is none, no such model, a file was damaged, or a model was evaluated twice on one task of a
+            suite: on other items, or with other shots.
     """
     folders = sorted(path.parent for path in out.glob(f"**/{items.FILE}"))
     if not folders:
@@ -115,9 +117,9 @@ def answers_of_evaluations(out: Path, arms: Sequence[str]) -> tuple[list[Answers
             mend="name the --out folder of luthier study or of luthier evaluate",
         )
     records = {folder: read_object(folder / evaluation.FILE) or {} for folder in folders}
-    names = {folder: str(record.get("model", folder.name)) for folder, record in records.items()}
+    names = {folder: _arm_of(folder, record) for folder, record in records.items()}
     _refuse_unknown(arms, names.values())
-    found = []
+    found: list[Answers] = []
     for folder in folders:
         if arms and names[folder] not in arms:
             continue
@@ -128,7 +130,27 @@ def answers_of_evaluations(out: Path, arms: Sequence[str]) -> tuple[list[Answers
             examples = tuple(item.example for item in mine)
             predictions = tuple(item.prediction for item in mine)
             found.append(Answers(str(folder), _result(names[folder], suite, task), examples, predictions))
+    _refuse_twice(found)
     return found, []
+
+
+def _arm_of(folder: Path, record: Mapping[str, Any]) -> str:
+    """The model's name, with its quantisation: that is another model."""
+    name, bits = str(record.get("model", folder.name)), record.get("quantisation")
+    return f"{name} ({bits})" if bits else name
+
+
+def _refuse_twice(found: Sequence[Answers]) -> None:
+    """Two evaluations of one arm are not two seeds of it."""
+    met: dict[tuple[str, str, str], Answers] = {}
+    for one in found:
+        place = (one.result.task, one.result.model, one.result.arm)
+        if (other := met.setdefault(place, one)) is not one:
+            raise LuthierError(
+                f"{one.result.arm} was evaluated twice on {one.result.task} of {one.result.model}",
+                where=f"{other.name}, {one.name}",
+                mend="name one of these folders, or move one of them away",
+            )
 
 
 def _result(model: str, suite: str, task: str) -> Result:

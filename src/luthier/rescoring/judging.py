@@ -34,7 +34,7 @@ class JudgedArm:
         return {"task": self.task, "model": self.model, "arm": self.arm, "seed": self.seed, **said.measures, **verdicts}
 
 
-def judge_stored(out: Path, judged_by: Judge, arms: Sequence[str] = ()) -> list[JudgedArm]:
+def judge_stored(out: Path, judged_by: Judge, arms: Sequence[str] = ()) -> tuple[list[JudgedArm], list[str]]:
     """Let a judge compare what is stored in a folder with the references.
 
     Args:
@@ -42,12 +42,15 @@ def judge_stored(out: Path, judged_by: Judge, arms: Sequence[str] = ()) -> list[
         judged_by: as for `suites/judge.py`.
         arms: only these (of evaluations: models); all where none is named.
 
+    Returns:
+        What it said of each arm on each task, and a sentence for each run and each answer that it was not asked about.
+
     Raises:
         LuthierError: nothing is stored there, no such arm, or no answer there is a text.
     """
     if not out.is_dir():
         raise LuthierError("no such folder", where=str(out), mend="name the --out folder of a study or an evaluation")
-    stored, _ = (
+    stored, notes = (
         answers_of_study(Store(out), arms) if (out / "study.json").exists() else answers_of_evaluations(out, arms)
     )
     written = [one for one in stored if "text" in one.kinds]
@@ -67,9 +70,13 @@ def judge_stored(out: Path, judged_by: Judge, arms: Sequence[str] = ()) -> list[
         ids = tuple(example.id for example in one.examples)
         if ids not in known:
             known[ids] = judge(judged_by, known_pairs(one.examples))
-        said = Judgement(judge(judged_by, against_references(_texts(one))), known[ids])
+        texts = _texts(one)
+        pairs = against_references(texts)
+        if len(pairs) < len(texts):
+            notes.append(f"{result.arm} on {result.task}: {len(texts) - len(pairs)} answers have no reference")
+        said = Judgement(judge(judged_by, pairs), known[ids])
         found[place] = JudgedArm(result.task, result.model, result.arm, result.seed, said)
-    return list(found.values())
+    return list(found.values()), notes
 
 
 def _texts(one: Answers) -> list[tuple[Example, str]]:
@@ -77,9 +84,11 @@ def _texts(one: Answers) -> list[tuple[Example, str]]:
     return [(example, said[example.id]) for example in one.examples if example.id in said]
 
 
-def print_judged(found: Sequence[JudgedArm], judge_name: str, console: Console) -> None:
-    """A paragraph an arm."""
+def print_judged(found: Sequence[JudgedArm], notes: Sequence[str], judge_name: str, console: Console) -> None:
+    """A paragraph an arm, and the notes."""
     for one in found:
         console.print(f"{one.arm} on {one.task}, {one.model} (seed {one.seed}), judged by {judge_name}:")
         for line in one.judgement.words:
             console.print(f"  {line}", highlight=False, soft_wrap=True)
+    for note in notes:
+        console.print(note, highlight=False, soft_wrap=True)

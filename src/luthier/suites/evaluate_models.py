@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -45,6 +46,7 @@ def evaluate_models(
     shots: int | None = None,
     limit: int | None = None,
     out: Path | None = None,
+    chat_template: bool = False,
     quantise: str | None = None,
     base: str | None = None,
     method: str | None = None,
@@ -55,7 +57,7 @@ def evaluate_models(
 
     Args:
         models: whatever `load_judged` takes.
-        suite, data, shots, limit, out: as in `evaluate_suite`.
+        suite, data, shots, limit, out, chat_template: as in `evaluate_suite`.
         quantise: the frozen matrices in `nf4` or `int8`; None leaves them as they are.
         base, method, device: as in `load_judged`, for all of them.
         say: told what is being done.
@@ -69,8 +71,12 @@ def evaluate_models(
     evaluations = []
     for name in models:
         judged = load_judged(name, model=base, method=method, quantisation=quantisation, device=device, say=say)
-        evaluations.append(evaluate_suite(judged, suite, data=data, shots=shots, limit=limit, out=out, say=say))
+        found = evaluate_suite(
+            judged, suite, data=data, shots=shots, limit=limit, out=out, chat_template=chat_template, say=say
+        )
+        evaluations.append(found)
         del judged
+        gc.collect()  # libraries' models are parts of cycles
     return Evaluated(tuple(evaluations), side_by_side(evaluations), other_shots(evaluations))
 
 

@@ -13,6 +13,7 @@ import numpy as np
 from luthier.core.durable import read_object
 from luthier.core.statistics import mean_interval
 from luthier.core.store import write_json
+from luthier.suites.items import FILE as ITEMS
 from luthier.suites.items import Item, read_items, write_items
 
 FILE = "evaluation.json"
@@ -41,13 +42,14 @@ class TaskResult:
         shots: worked examples in each prompt.
         wanted_shots: how many were wanted; more than `shots` where they did not fit, or there was nothing to draw from.
         items: how many were asked.
-        unscored: those that have no label, and so no score; they are in no mean.
+        unscored: those that have no label, or were answered by no number, and so have no score; they are in no mean.
         truncated: those of which the model did not see the beginning, longer than its context as they are.
         main: the measure that stands for the task, the first of its definition.
         measures: by name, as lm-eval has them; `<measure>,<filter>` where several filters judge.
         higher_is_better: by measure.
         majority: what the commonest right answer gets on the main measure, with nothing read; None where that means
             nothing.
+        numberless: those that the model gave no number for (NaN); they are among the unscored.
     """
 
     name: str
@@ -62,6 +64,7 @@ class TaskResult:
     measures: Mapping[str, Measured]
     higher_is_better: Mapping[str, bool]
     majority: float | None
+    numberless: int = 0
 
 
 @dataclass(frozen=True)
@@ -72,7 +75,8 @@ class GroupResult:
         name: of the group; `all` for everything that was asked.
         tasks: how many tasks are in it.
         over_tasks: the mean of their means, each task alike; nan where none was scored.
-        over_items: the mean over their items, as lm-eval weighs MMLU; tasks whose main measure no item has stay out.
+        over_items: the mean over their items, as lm-eval weighs MMLU, what shares a text drawn together; tasks whose
+            main measure no item has stay out.
     """
 
     name: str
@@ -94,6 +98,7 @@ class Evaluation:
         seconds: wall-clock, of asking and scoring.
         harness: lm-eval's version.
         items: what was asked and answered; beside the file, not in it.
+        quantisation: in how many bits the model's frozen matrices were; None for all of them.
     """
 
     model: str
@@ -105,6 +110,7 @@ class Evaluation:
     seconds: float
     harness: str
     items: tuple[Item, ...] = field(default=(), repr=False)
+    quantisation: str | None = None
 
     def as_json(self) -> dict[str, Any]:
         """Plain data without the items; what could not be told is null."""
@@ -125,17 +131,18 @@ def group_results(tasks: Sequence[TaskResult], items: Sequence[Item]) -> tuple[G
     members = {name: [task for task in tasks if name in task.groups] for name in names}
     if all(len(held) < len(tasks) for held in members.values()):
         members["all"] = list(tasks)
-    values: dict[str, list[float]] = {task.name: [] for task in tasks}
+    scored: dict[str, list[tuple[float, str | None]]] = {task.name: [] for task in tasks}
     main = {task.name: task.main for task in tasks}
     for item in items:
         if main[item.task] in item.values:
-            values[item.task].append(item.values[main[item.task]])
+            scored[item.task].append((item.values[main[item.task]], item.example.cluster))
     found = []
     for name, held in members.items():
         if len(held) > 1:
             means = [task.measures[task.main].mean for task in held if task.main in task.measures]
-            pooled = [value for task in held for value in values[task.name]]
-            found.append(GroupResult(name, len(held), float(np.mean(means)) if means else math.nan, measured(pooled)))
+            pooled = [one for task in held for one in scored[task.name]]
+            over_items = measured([value for value, _ in pooled], [cluster for _, cluster in pooled])
+            found.append(GroupResult(name, len(held), float(np.mean(means)) if means else math.nan, over_items))
     return tuple(found)
 
 
@@ -154,9 +161,9 @@ def write_evaluation(folder: Path, evaluation: Evaluation) -> None:
 
 
 def read_evaluation(folder: Path, key: str | None = None) -> Evaluation | None:
-    """The finished evaluation in a folder; None where there is none, or none with this key."""
+    """The finished evaluation in a folder; None where there is none, none with this key, or its items are gone."""
     data = read_object(folder / FILE)
-    if data is None or (key is not None and data.get("key") != key):
+    if data is None or (key is not None and data.get("key") != key) or not (folder / ITEMS).is_file():
         return None
     tasks = tuple(_task(one) for one in data["tasks"].values())
     groups = tuple(
@@ -164,7 +171,14 @@ def read_evaluation(folder: Path, key: str | None = None) -> Evaluation | None:
         for one in data["groups"].values()
     )
     rest = {name: data[name] for name in ("model", "suite", "key", "seconds", "harness")}
-    return Evaluation(**rest, tasks=tasks, groups=groups, notes=tuple(data["notes"]), items=tuple(read_items(folder)))
+    return Evaluation(
+        **rest,
+        tasks=tasks,
+        groups=groups,
+        notes=tuple(data["notes"]),
+        items=tuple(read_items(folder)),
+        quantisation=data.get("quantisation"),
+    )
 
 
 def _task(data: Mapping[str, Any]) -> TaskResult:

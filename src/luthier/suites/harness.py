@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -17,10 +17,12 @@ from typing import Any
 from luthier.core.errors import LuthierError
 from luthier.core.settings import digest
 from luthier.core.types import Progress
+from luthier.prompting.zero_shot import ZeroShot
 from luthier.suites.benchmarks import find_tasks
-from luthier.suites.evaluation import Evaluation, group_results, read_evaluation, write_evaluation
+from luthier.suites.evaluation import Evaluation, TaskResult, group_results, read_evaluation, write_evaluation
 from luthier.suites.harness_items import json_plain, task_items
 from luthier.suites.harness_tasks import ReadyTask, build_tasks, fit_shots
+from luthier.suites.items import Item
 from luthier.suites.judged import Judged
 from luthier.suites.quiet import quiet_harness
 
@@ -35,6 +37,7 @@ def evaluate_suite(
     shots: int | None = None,
     limit: int | None = None,
     out: Path | None = None,
+    chat_template: bool = False,
     say: Callable[[str], None] = lambda _: None,
 ) -> Evaluation:
     """Ask a model everything in a suite, and score it.
@@ -45,39 +48,52 @@ def evaluate_suite(
         data: a folder with the tasks' rows; None takes them from the hub, as lm-eval does.
         shots: worked examples in each prompt; None for each suite's published number, or else lm-eval's default.
         limit: the first so many items of each task; None for all.
-        out: where what was asked and answered is kept, in `<suite>/<model>/`; what is there already is not asked again.
+        out: where what was asked and answered is kept, in `<suite>/<model>-<key>/`, the key that of what the figures
+            depend on; what is there already is not asked again.
+        chat_template: write prompts by the model's chat template, each shot a turn of its own, as lm-eval's
+            `--apply_chat_template` does; without it (lm-eval's default) they are plain text.
         say: told what is being done.
 
     Raises:
-        LuthierError: no such suite; data that cannot be had or read; `shots` below 0 or `limit` below 1.
+        LuthierError: no such suite; data that cannot be had or read; `shots` below 0 or `limit` below 1; a chat
+            template that is not there; a run that differs from its base by its prompting alone, which benchmarks do not
+            use; nothing of the suite can be asked.
     """
     _refuse_numbers(shots, limit)
+    prompting = _about_prompting(judged)
+    if chat_template and not getattr(judged.tokenizer, "chat_template", None):
+        raise LuthierError("the model has no chat template", where=judged.name, mend="leave out --chat-template")
     from luthier.suites.harness_model import HarnessModel
 
     with quiet_harness():
-        built, notes = build_tasks(find_tasks(suite, say), data, say)
+        built, of_data = build_tasks(find_tasks(suite, say), data, say)
+        notes = [*prompting, *of_data]
         lm = HarnessModel(judged, listener=lambda progress: say(_words(judged.name, progress)))
         ready = []
-        for asked, task, from_rows in built:
+        for asked, task, rows in built:
             say(f"fitting the shots of {asked.name}")
-            one, said = fit_shots(asked, task, from_rows, lm, shots=shots, limit=limit)
+            one, said = fit_shots(asked, task, rows, lm, shots=shots, limit=limit, turns=chat_template)
             ready.append(one)
             notes += said
-        key = _key(judged, suite, ready, limit)
-        folder = None if out is None else out / folder_name(suite) / folder_name(judged.name, judged.quantisation)
+        key = _key(judged, suite, ready, limit, chat_template)
+        mine = f"{folder_name(judged.name, judged.quantisation)}-{key[:8]}"
+        folder = None if out is None else out / folder_name(suite) / mine
         if folder is not None and (stored := read_evaluation(folder, key)) is not None:
             return stored
-        found = _ask(judged, suite, ready, lm, limit, key, notes)
+        found = _ask(judged, suite, ready, lm, limit, chat_template, key, notes)
     if folder is not None:
         write_evaluation(folder, found)
     return found
 
 
 def folder_name(name: str, *more: str | None) -> str:
-    """A name as a folder's: letters, digits, dots and dashes; what is long is cut and ends in a digest."""
-    whole = "-".join([name, *(part for part in more if part)])
-    plain = "".join(one if one.isalnum() or one in "._" else "-" for one in whole).strip("-.") or "model"
-    return plain if len(plain) <= 80 else f"{plain[:60]}-{digest(whole)}"
+    """A name as a folder's, another one for every other name: letters, digits, dots, underscores and dashes.
+
+    Where that changes it, or it is longer than 80, it is cut to 60 and ends in a digest of what it was.
+    """
+    whole = ",".join([name, *(part for part in more if part)])
+    plain = "".join(one if one.isalnum() or one in "._-" else "-" for one in whole).strip("-.")
+    return plain if plain == whole and len(plain) <= 80 else "-".join(filter(None, [plain[:60], digest(whole)[:8]]))
 
 
 def _ask(
@@ -86,55 +102,97 @@ def _ask(
     ready: Sequence[ReadyTask],
     lm: Any,
     limit: int | None,
+    chat_template: bool,
     key: str,
     notes: Sequence[str],
 ) -> Evaluation:
-    from lm_eval import evaluate
-
+    """Task by task; one that the model cannot be asked is left out and noted."""
     began = time.perf_counter()
-    asked = {one.asked.name: one.task for one in ready}
-    logged = evaluate(
-        lm=lm,
-        task_dict={"tasks": asked, "groups": {}, "group_map": {}},
-        limit=limit,
-        bootstrap_iters=0,
-        log_samples=True,
-    )
-    results, items = [], []
+    results: list[TaskResult] = []
+    items: list[Item] = []
+    refused: dict[str, LuthierError] = {}
     for one in ready:
-        result, of_task = task_items(one, logged["samples"][one.asked.name], lm)
+        try:
+            samples = _samples(one, lm, limit, chat_template)
+        except LuthierError as error:
+            refused[one.asked.name] = error
+            continue
+        result, of_task = task_items(one, samples, lm)
         results.append(result)
         items += of_task
-    unscored = [
-        f"{one.name}: {one.unscored} of {one.items} items are unscored, no label" for one in results if one.unscored
-    ]
+    if not results:
+        raise next(iter(refused.values()))
+    left_out = [f"{name} is left out: {error.what}" for name, error in refused.items()]
+    unscored = [note for one in results for note in _about_unscored(one)]
     return Evaluation(
         model=judged.name,
         suite=suite,
         key=key,
         tasks=tuple(results),
         groups=group_results(results, items),
-        notes=(*notes, *unscored),
+        notes=(*notes, *left_out, *unscored),
         seconds=time.perf_counter() - began,
         harness=f"lm-eval {version('lm-eval')}",
         items=tuple(items),
+        quantisation=judged.quantisation,
     )
 
 
-def _key(judged: Judged, suite: str, ready: Sequence[ReadyTask], limit: int | None) -> str:
-    """What the figures depend on: the model and what was trained on it, the definitions, the data, shots and limit."""
+def _samples(one: ReadyTask, lm: Any, limit: int | None, chat_template: bool) -> Sequence[Mapping[str, Any]]:
+    from lm_eval import evaluate
+
+    logged = evaluate(
+        lm=lm,
+        task_dict={"tasks": {one.asked.name: one.task}, "groups": {}, "group_map": {}},
+        limit=limit,
+        bootstrap_iters=0,
+        log_samples=True,
+        apply_chat_template=chat_template,
+        fewshot_as_multiturn=chat_template,
+    )
+    samples: Sequence[Mapping[str, Any]] = logged["samples"][one.asked.name]
+    return samples
+
+
+def _about_unscored(one: TaskResult) -> list[str]:
+    """A note for each reason why items have no score."""
+    reasons = {"no label": one.unscored - one.numberless, "the model gave no number (NaN)": one.numberless}
+    return [f"{one.name}: {n} of {one.items} items are unscored, {why}" for why, n in reasons.items() if n]
+
+
+def _about_prompting(judged: Judged) -> list[str]:
+    """What is to be said of a run that its study asks otherwise than a benchmark does."""
+    if judged.prompting in (None, ZeroShot.name):
+        return []
+    if judged.trained is None:
+        raise LuthierError(
+            f"this run trains nothing: it differs from its base by its prompting alone ({judged.prompting}), and a "
+            "benchmark has its own",
+            where=judged.name,
+            mend="name the base, or ask by the run's prompting with --suite helm",
+        )
+    return [
+        f"{judged.name}: its study asks it by {judged.prompting}; here it is asked as the benchmark's definition says"
+    ]
+
+
+def _key(judged: Judged, suite: str, ready: Sequence[ReadyTask], limit: int | None, chat_template: bool) -> str:
+    """What the figures depend on: the model and what was trained on it, the definitions, the data, shots and limit, and
+    how prompts are written."""
     tasks = {}
     for one in ready:
         docs = list(one.task.eval_docs)[:limit]
         pool = one.task.sampler.df if one.shots and hasattr(one.task, "sampler") else []
         of_data = digest([json_plain(doc) for doc in (*docs, *pool)])
         tasks[one.asked.name] = [str(one.task.VERSION), one.shots, of_data]
+    trained = _trained_digest(Path(judged.name).expanduser())
     return digest(
         {
-            "model": [judged.files.digest, judged.trained, judged.quantisation, _trained_digest(Path(judged.name))],
+            "model": [judged.files.digest, judged.trained, judged.quantisation, trained],
             "suite": suite,
             "tasks": tasks,
             "limit": limit,
+            "chat_template": chat_template,
             "harness": version("lm-eval"),
         }
     )
@@ -148,7 +206,9 @@ def _trained_digest(folder: Path) -> str:
     found = hashlib.sha256()
     for path in sorted(folder.rglob("*")):
         if path.suffix in _DIGESTED and path.is_file():
-            found.update(path.relative_to(folder).as_posix().encode() + b"\0" + path.read_bytes())
+            with open(path, "rb") as file:
+                content = hashlib.file_digest(file, "sha256").digest()
+            found.update(path.relative_to(folder).as_posix().encode() + b"\0" + content)
     return found.hexdigest()[:16]
 
 

@@ -42,6 +42,13 @@ def as_sampling(settings: Mapping[str, Any], end: str) -> Sampling:
     return Sampling(max_new_tokens=limit, stop=tuple(stop for stop in stops if stop), **chosen)
 
 
+def answer_tokens(settings: Mapping[str, Any]) -> int:
+    """The most tokens that a task's generation_kwargs give an answer, by whichever of its names."""
+    from lm_eval.models.utils import normalize_gen_kwargs
+
+    return int(normalize_gen_kwargs(dict(settings), MAX_GEN_TOKS)["max_gen_toks"])
+
+
 def request_names(contexts: Sequence[str]) -> list[str]:
     """A name for each, whatever else is asked: the text's digest, and how often it was asked before."""
     asked: Counter[str] = Counter()

@@ -10,7 +10,8 @@ from typing import Any
 from luthier.core.settings import digest
 from luthier.core.types import ChoicePrediction, Example, Message, Prediction, TextPrediction
 from luthier.suites.evaluation import Measured, TaskResult, measured
-from luthier.suites.harness_tasks import ReadyTask, count_tokens, unlabelled
+from luthier.suites.harness_gold import choices_of, gold_of, unlabelled
+from luthier.suites.harness_tasks import ReadyTask, count_tokens
 from luthier.suites.items import Item
 
 _OF_RIGHT_ANSWERS = ("acc", "exact_match", "em")
@@ -30,18 +31,20 @@ def task_items(ready: ReadyTask, samples: Sequence[Mapping[str, Any]], lm: Any) 
     filters = list(dict.fromkeys(sample["filter"] for sample in samples))
     first = [sample for sample in samples if sample["filter"] == filters[0]]
     ids = _ids(ready.asked.name, [sample["doc"] for sample in first])
-    held_back = [unlabelled(ready.task, sample["doc"]) for sample in first]
+    # What is chosen where a likelihood is no number, lm-eval takes for the first choice.
+    numberless = [any(_is_nan(of_request[0]) for of_request in sample["resps"]) for sample in first]
+    unscored = [no or unlabelled(ready.task, sample["doc"]) for no, sample in zip(numberless, first, strict=True)]
     raw: list[dict[str, Any]] = [{} for _ in first]
     place_of = {sample["doc_id"]: place for place, sample in enumerate(first)}
     for sample in samples:
         place = place_of[sample["doc_id"]]
-        if not held_back[place]:
+        if not unscored[place]:
             for measure in sample["metrics"]:
                 name = measure if len(filters) == 1 else f"{measure},{sample['filter']}"
                 raw[place][name] = sample[measure]
     items = [_item(ready, name, sample, values, lm) for name, sample, values in zip(ids, first, raw, strict=True)]
-    golds = [_gold(ready.task, sample["doc"]) for sample, held in zip(first, held_back, strict=True) if not held]
-    return _result(ready, items, raw, golds), items
+    golds = [gold_of(ready.task, sample["doc"]) for sample, no in zip(first, unscored, strict=True) if not no]
+    return _result(ready, items, raw, golds, sum(numberless)), items
 
 
 def _ids(task: str, docs: Sequence[Any]) -> list[str]:
@@ -69,8 +72,12 @@ def _item(ready: ReadyTask, name: str, sample: Mapping[str, Any], raw: Mapping[s
     task, doc = ready.task, sample["doc"]
     asked = sample["arguments"]
     prompt = asked[0][0] if len(asked[0]) > 1 else ""
-    choices = _choices(task, doc)
-    values = {measure: float(value) for measure, value in raw.items() if _is_number(value)}
+    choices = choices_of(task, doc)
+    values = {
+        measure: float(value)
+        for measure, value in raw.items()
+        if _is_number(value) and _aggregate(task, measure) is _mean()
+    }
     index = doc.get("idx") if isinstance(doc, Mapping) else None
     source = (
         next((index[key] for key in _ONE_OF_A_SOURCE if key in index), None) if isinstance(index, Mapping) else None
@@ -83,7 +90,11 @@ def _item(ready: ReadyTask, name: str, sample: Mapping[str, Any], raw: Mapping[s
         cluster=None if source is None else f"{ready.asked.name}:{source}",
         task=ready.asked.name,
     )
-    return Item(example, _prediction(name, sample, choices, lm), values)
+    question = task.doc_to_text(doc)
+    if not isinstance(question, str):  # the choices are the contexts, and this is the right one's place
+        question = choices[0] if choices else ""
+    own = question if question and question != prompt else None
+    return Item(example, _prediction(name, sample, choices, lm), values, own)
 
 
 def _prediction(name: str, sample: Mapping[str, Any], choices: tuple[str, ...], lm: Any) -> Prediction:
@@ -104,26 +115,32 @@ def _prediction(name: str, sample: Mapping[str, Any], choices: tuple[str, ...], 
     )
 
 
-def _choices(task: Any, doc: Any) -> tuple[str, ...]:
-    if getattr(task.config, "doc_to_choice", None) is None:
-        return ()
-    return tuple(str(choice) for choice in task.doc_to_choice(doc))
-
-
-def _gold(task: Any, doc: Any) -> Any:
-    """What the definition holds right: a place among the choices, a text, or a list of these."""
-    return task.doc_to_text(doc) if getattr(task, "multiple_input", 0) else task.doc_to_target(doc)
-
-
 def _references(task: Any, doc: Any, choices: tuple[str, ...]) -> tuple[str, ...]:
     """The right answers as texts; none where the label is held back."""
     if unlabelled(task, doc):
         return ()
-    gold = _gold(task, doc)
+    gold = gold_of(task, doc)
     listed = gold if isinstance(gold, list | tuple) else [gold]
     return tuple(
         choices[one] if isinstance(one, int) and choices and 0 <= one < len(choices) else str(one) for one in listed
     )
+
+
+def _is_nan(answer: Any) -> bool:
+    """Whether a request was answered by a log-likelihood that is no number; a text is none of these."""
+    total = answer[0] if isinstance(answer, tuple | list) else answer
+    return isinstance(total, float) and math.isnan(total)
+
+
+def _aggregate(task: Any, measure: str) -> Any:
+    """What the harness makes of all items' values of a measure."""
+    return task.aggregation().get(measure.split(",")[0], _mean())
+
+
+def _mean() -> Any:
+    from lm_eval.api.metrics import mean
+
+    return mean
 
 
 def _is_number(value: Any) -> bool:
@@ -131,7 +148,11 @@ def _is_number(value: Any) -> bool:
 
 
 def _result(
-    ready: ReadyTask, items: Sequence[Item], raw: Sequence[Mapping[str, Any]], golds: Sequence[Any]
+    ready: ReadyTask,
+    items: Sequence[Item],
+    raw: Sequence[Mapping[str, Any]],
+    golds: Sequence[Any],
+    numberless: int,
 ) -> TaskResult:
     measures, better = _measures(ready.task, items, raw)
     names = list(dict.fromkeys(name for values in raw for name in values))
@@ -149,6 +170,7 @@ def _result(
         measures=measures,
         higher_is_better=better,
         majority=_majority(main, golds),
+        numberless=numberless,
     )
 
 
@@ -156,19 +178,16 @@ def _measures(
     task: Any, items: Sequence[Item], raw: Sequence[Mapping[str, Any]]
 ) -> tuple[dict[str, Measured], dict[str, bool]]:
     """Means with intervals, and what the harness makes of all items together where a measure is no mean."""
-    from lm_eval.api.metrics import mean
-
     found, better = {}, {}
     for name in dict.fromkeys(name for values in raw for name in values):
-        measure = name.split(",")[0]
-        aggregate = task.aggregation().get(measure, mean)
-        if aggregate is mean:
+        aggregate = _aggregate(task, name)
+        if aggregate is _mean():
             scored = [item for item in items if name in item.values]
             found[name] = measured([one.values[name] for one in scored], [one.example.cluster for one in scored])
         else:
             values = [one[name] for one in raw if name in one]
             found[name] = Measured(float(aggregate(values)), math.nan, math.nan, len(values))
-        better[name] = bool(task.higher_is_better().get(measure, True))
+        better[name] = bool(task.higher_is_better().get(name.split(",")[0], True))
     return found, better
 
 

@@ -16,7 +16,7 @@ This module imports lm-eval, which takes seconds: import it within functions onl
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 from lm_eval.api.model import TemplateLM
@@ -48,33 +48,24 @@ class HarnessModel(TemplateLM):
     Args:
         judged: the model.
         listener: told of progress, in the phases `likelihoods` and `generate`.
-        add_bos_token: whether every text begins with BOS; None leaves it to the tokenizer (lm-eval's default).
-        max_length: the context in tokens; None takes it from the model's configuration, and 2048 where that names none
-            (lm-eval's default). Virtual tokens take their part of it.
+
+    The context is what the model's configuration says, and 2048 tokens where that names none (lm-eval's default);
+    virtual tokens take their part of it. Whether a text begins with BOS is the tokenizer's matter (lm-eval's default).
     """
 
-    def __init__(
-        self,
-        judged: Judged,
-        *,
-        listener: Listener = ignore,
-        add_bos_token: bool | None = None,
-        max_length: int | None = None,
-    ):
+    def __init__(self, judged: Judged, *, listener: Listener = ignore):
         super().__init__()
         self.judged = judged
         self.tokenizer = judged.tokenizer
         self.backend = "seq2seq" if judged.renderer.pairs else "causal"
-        self.add_bos_token = add_bos_token
-        self.max_length = (max_length or resolve_max_length(judged.model.config, self.tokenizer)) - virtual_tokens(
-            judged.model
-        )
+        self.max_length = resolve_max_length(judged.model.config, self.tokenizer) - virtual_tokens(judged.model)
         self._device = judged.device
         self._listener = listener
         self._prefix_text = self.tokenizer.decode([self.prefix_token_id])
         self._in_turns = False
-        # The choices of an item have their context in common, and come one after the other.
-        self._ids_of_context = lru_cache(maxsize=64)(self._ids)
+        # The choices of an item have their context in common, and come one after the other. What is kept must not hold
+        # this object, which holds the model: a cycle is freed late, and the next model is loaded beside this one.
+        self._ids_of_context = lru_cache(maxsize=64)(partial(_ids, self.tokenizer, self._prefix_text))
 
     @property
     def eot_token_id(self) -> int:
@@ -116,8 +107,7 @@ class HarnessModel(TemplateLM):
             return rendered([turn for turn in chat_history if turn["role"] != "system"])
 
     def tok_encode(self, string: str, add_special_tokens: bool | None = None, **_: Any) -> list[int]:
-        """The ids of a text; None leaves special tokens to the tokenizer (or `add_bos_token`), and takes none where the
-        text begins with BOS."""
+        """The ids of a text; None leaves special tokens to the tokenizer, and takes none where it begins with BOS."""
         return list(self._ids_of_context(string, add_special_tokens))
 
     def loglikelihood(self, requests: Sequence[Any], disable_tqdm: bool = False) -> list[tuple[float, bool]]:
@@ -263,22 +253,13 @@ class HarnessModel(TemplateLM):
     def _prompt(self, context: str) -> list[int]:
         """The ids of a context to go on from."""
         if self.backend == "seq2seq":
-            return list(self._encode(context, None))
+            return list(_encode(self.tokenizer, context, None))
         bos = self.tokenizer.bos_token
-        return list(self._encode(context, False if bos and context.startswith(bos) else self.add_bos_token))
+        return list(_encode(self.tokenizer, context, False if bos and context.startswith(bos) else None))
 
     def _decode(self, ids: Sequence[int]) -> str:
         text: str = self.tokenizer.decode(list(ids), skip_special_tokens=True)
         return text
-
-    def _ids(self, text: str, special: bool | None) -> tuple[int, ...]:
-        if special is None:
-            special = False if text.startswith(self._prefix_text) else self.add_bos_token
-        return self._encode(text, special)
-
-    def _encode(self, text: str, special: bool | None) -> tuple[int, ...]:
-        given = {} if special is None else {"add_special_tokens": special}
-        return tuple(self.tokenizer.encode(text, verbose=False, **given))
 
     def _cache_slots(self) -> int:
         config = self.judged.model.config.get_text_config(decoder=True)
@@ -289,3 +270,12 @@ class HarnessModel(TemplateLM):
 
     def _tell(self, phase: str, done: int, total: int) -> None:
         self._listener(Progress(self.judged.name, phase, done, total))
+
+
+def _ids(tokenizer: Any, prefix: str, text: str, special: bool | None) -> tuple[int, ...]:
+    return _encode(tokenizer, text, False if special is None and text.startswith(prefix) else special)
+
+
+def _encode(tokenizer: Any, text: str, special: bool | None) -> tuple[int, ...]:
+    given = {} if special is None else {"add_special_tokens": special}
+    return tuple(tokenizer.encode(text, verbose=False, **given))

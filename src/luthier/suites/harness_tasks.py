@@ -10,11 +10,11 @@ from typing import Any
 from luthier.core.errors import LuthierError
 from luthier.suites.benchmarks import AskedTask
 from luthier.suites.folders.read import TaskRows, looked_for, rows_of
+from luthier.suites.harness_answers import answer_tokens
+from luthier.suites.harness_gold import refuse_unreadable, unlabelled
 
 FEWSHOT_SEED = 1234
 """Of the draw of shots; lm-eval's default (`simple_evaluate`)."""
-_ANSWER_TOKENS = 256
-"""Tokens of an answer where the task does not say; lm-eval's default."""
 _SPARE = 8
 """Special tokens that may stand around a text; no prompt has more tokens than bytes and these."""
 _LISTED = 8
@@ -44,8 +44,8 @@ class ReadyTask:
 
 def build_tasks(
     asked: Sequence[AskedTask], data: Path | None, say: Callable[[str], None]
-) -> tuple[list[tuple[AskedTask, Any, bool]], list[str]]:
-    """The task objects, each with whether shots can be drawn for it, and the notes on them.
+) -> tuple[list[tuple[AskedTask, Any, TaskRows | None]], list[str]]:
+    """The task objects, each with the folder's rows that it is on (None: the hub's), and the notes on them.
 
     Tasks of a group that the folder has nothing for, or that lm-eval cannot load here, are left out and noted.
 
@@ -53,7 +53,7 @@ def build_tasks(
         LuthierError: nothing of the suite is in the folder, or a task that was named itself is not; a file has what it
             should not; the hub cannot be reached; a task needs pictures, or runs what the model writes.
     """
-    built: list[tuple[AskedTask, Any, bool]] = []
+    built: list[tuple[AskedTask, Any, TaskRows | None]] = []
     missing: list[AskedTask] = []
     notes: list[str] = []
     for one in asked:
@@ -75,54 +75,61 @@ def build_tasks(
                 ) from None
             notes.append(f"{one.name} is left out: lm-eval's definition cannot be loaded ({error})")
             continue
-        built.append((one, task, rows is None or rows.shots_from))
+        built.append((one, task, rows))
         notes += rows.notes if rows is not None else ()
     _refuse_missing(asked, missing, data, bool(built))
     return built, [*_left_out(asked, missing), *notes]
 
 
 def fit_shots(
-    asked: AskedTask, task: Any, from_rows: bool, lm: Any, *, shots: int | None, limit: int | None
+    asked: AskedTask,
+    task: Any,
+    rows: TaskRows | None,
+    lm: Any,
+    *,
+    shots: int | None,
+    limit: int | None,
+    turns: bool = False,
 ) -> tuple[ReadyTask, list[str]]:
     """Set the most shots, up to what was wanted, with which no item is longer than the context that would not be so
     without any; what is to be said of it comes along.
 
+    A task whose answers may fill the context has them cut to half of it, so that there is room for a prompt.
+
     Args:
-        asked, task, from_rows: as `build_tasks` gives them.
+        asked, task, rows: as `build_tasks` gives them.
         lm: lm-eval's model: its tokenizer and its context count.
         shots: what the user wants; None for the suite's default, or else lm-eval's. A task that lm-eval fixes at 0
             stays there, as in lm-eval.
         limit: how many items are asked; None for all.
+        turns: whether prompts are written by the model's chat template.
+
+    Raises:
+        LuthierError: a row cannot be read by the definition, or its label is none of its choices.
     """
     wanted, fixed = _wanted(asked, task, shots)
-    notes = []
+    if rows is not None:
+        refuse_unreadable(asked.name, task, rows, shots=wanted > 0, limit=limit)
+    notes = _shorten_answers(asked.name, task, lm)
     if fixed and shots:
         notes.append(f"{asked.name}: no shots, which lm-eval's definition fixes")
-    start = min(wanted, _available(task)) if from_rows else 0
+    start = min(wanted, _available(task)) if wanted and (rows is None or rows.shots_from) else 0
     if start < wanted:
         why = f"there are no more than {start} rows" if start else "there are no labelled training rows"
         notes.append(f"{asked.name}: {start} of {wanted} shots, {why} to draw them from")
-    too_long = _too_long(task, lm, start, limit)
+    too_long = _too_long(task, lm, start, limit, turns)
     chosen = start
     if too_long and start:
-        anyway = _too_long(task, lm, 0, limit)
+        anyway = _too_long(task, lm, 0, limit, turns)
         while too_long - anyway:
             chosen -= 1
-            too_long = _too_long(task, lm, chosen, limit) if chosen else anyway
+            too_long = _too_long(task, lm, chosen, limit, turns) if chosen else anyway
         if chosen < start:
             notes.append(f"{asked.name}: {chosen} of {start} shots, the context is {lm.max_length:,} tokens")
     if too_long:
         notes.append(f"{asked.name}: {len(too_long)} items are longer than the context and lose their beginning")
     _set_shots(task, chosen)
     return ReadyTask(asked, task, wanted, chosen, len(too_long)), notes
-
-
-def unlabelled(task: Any, doc: Any) -> bool:
-    """Whether a row of a multiple-choice task has its label held back, as the hub's -1 says."""
-    if task.OUTPUT_TYPE != "multiple_choice":
-        return False
-    gold = task.doc_to_text(doc) if getattr(task, "multiple_input", 0) else task.doc_to_target(doc)
-    return gold is None or gold in (-1, "-1", "")
 
 
 def _build(asked: AskedTask, rows: TaskRows | None, data: Path | None) -> Any:
@@ -229,10 +236,23 @@ def _set_shots(task: Any, shots: int) -> None:
     task.set_fewshot_seed(seed=FEWSHOT_SEED)
 
 
-def _too_long(task: Any, lm: Any, shots: int, limit: int | None) -> set[int]:
+def _shorten_answers(name: str, task: Any, lm: Any) -> list[str]:
+    """Cut what a task asks for to half the context where it is all of it or more; said in a note."""
+    if task.OUTPUT_TYPE != "generate_until" or getattr(lm, "backend", "causal") == "seq2seq":
+        return []
+    settings = task.config.generation_kwargs or {}
+    wanted, half = answer_tokens(settings), lm.max_length // 2
+    if wanted < lm.max_length:
+        return []
+    task.set_config(key="generation_kwargs", value={**settings, "max_gen_toks": half})
+    return [f"{name}: answers have at most {half:,} of {wanted:,} tokens, the context is {lm.max_length:,}"]
+
+
+def _too_long(task: Any, lm: Any, shots: int, limit: int | None, turns: bool) -> set[int]:
     """The items whose prompt and answer are longer than the context with so many shots."""
     _set_shots(task, shots)
-    task.build_all_requests(limit=limit)
+    written = {"apply_chat_template": True, "chat_template": lm.apply_chat_template} if turns else {}
+    task.build_all_requests(limit=limit, fewshot_as_multiturn=turns, **written)
     lengths: dict[str, int] = {}
     found = set()
     for request in task.instances:
@@ -240,7 +260,7 @@ def _too_long(task: Any, lm: Any, shots: int, limit: int | None) -> set[int]:
             continue
         context, answer = request.arguments[:2]
         # All but the last token of a choice are read; an answer is written to its end.
-        text, room = (answer, -1) if isinstance(answer, str) else ("", answer.get("max_gen_toks", _ANSWER_TOKENS))
+        text, room = (answer, -1) if isinstance(answer, str) else ("", answer_tokens(answer))
         if getattr(lm, "backend", "causal") == "seq2seq":
             text, room = "", 0
         if len(context.encode()) + len(text.encode()) + room + _SPARE <= lm.max_length:

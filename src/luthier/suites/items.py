@@ -1,8 +1,8 @@
 """What a benchmark asked a model, and what came: an item, a folder of them, and the items that several models share.
 
 ```
-<out>/<suite>/<model>/items.jsonl       one item a line
-<out>/<suite>/<model>/evaluation.json   what was judged, how, and the figures; written last
+<out>/<suite>/<model>-<key>/items.jsonl       one item a line
+<out>/<suite>/<model>-<key>/evaluation.json   what was judged, how, and the figures; written last
 ```
 
 An item is a `Prediction` with what judges it, so that another metric can judge it later without a model.
@@ -30,12 +30,15 @@ class Item:
         example: its id (the digest of the task's name and the document, the same for every model), its prompt as one
             message, its references and choices; `task` names the benchmark's task, `cluster` what items share.
         prediction: what the model answered.
-        values: measure -> score, as the benchmark's own logic has it; a measure that could not be taken is absent.
+        values: measure -> score, as the benchmark's own logic has it; a measure that could not be taken is absent, and
+            so is one that the task does not take the mean of over its items.
+        question: the prompt without worked examples and description; None where that is the prompt.
     """
 
     example: Example
     prediction: Prediction
     values: Mapping[str, float] = field(default_factory=dict)
+    question: str | None = None
 
     @property
     def id(self) -> str:
@@ -104,6 +107,7 @@ def _to_json(item: Item) -> dict[str, Any]:
         "cluster": example.cluster,
         "prediction": prediction_to_json(item.prediction),
         "values": dict(item.values),
+        "question": item.question,
     }
 
 
@@ -116,4 +120,4 @@ def _from_json(line: Mapping[str, Any]) -> Item:
         cluster=line["cluster"],
         task=line["task"],
     )
-    return Item(example, prediction_from_json(line["prediction"]), line["values"])
+    return Item(example, prediction_from_json(line["prediction"]), line["values"], line.get("question"))

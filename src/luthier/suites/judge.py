@@ -167,8 +167,12 @@ def judge(judged_by: Judge, pairs: Sequence[Pair]) -> JudgeReport:
 
 
 def against_references(answers: Iterable[tuple[Example, str]]) -> list[Pair]:
-    """Each answer held against its example's first reference."""
-    return [Pair(example.id, question_of(example), text, example.reference) for example, text in answers]
+    """Each answer held against its example's first reference; without those that have none."""
+    return [
+        Pair(example.id, question_of(example), text, example.reference)
+        for example, text in answers
+        if example.references
+    ]
 
 
 def known_pairs(examples: Sequence[Example]) -> list[Pair]:

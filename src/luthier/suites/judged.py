@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -35,6 +35,7 @@ class Judged:
         device: where it is.
         trained: the method whose weights are on it; None for a plain model.
         quantisation: in how many bits the frozen matrices are; None for all of them.
+        prompting: how the run's arm asks, which only a suite that asks by it uses; None where no run was named.
     """
 
     name: str
@@ -44,6 +45,7 @@ class Judged:
     device: str
     trained: str | None = None
     quantisation: Quantisation | None = None
+    prompting: str | None = None
 
     @cached_property
     def tokenizer(self) -> Any:
@@ -89,7 +91,8 @@ def load_judged(
     say(f"loading {name}")
     folder = Path(name).expanduser()
     if (spec := read_object(folder / "spec.json")) is not None:
-        return _run(name, folder, read(RunSpec, spec, where=str(folder / "spec.json")), quantisation, device)
+        run = read(RunSpec, spec, where=str(folder / "spec.json"))
+        return replace(_run(name, folder, run, quantisation, device), prompting=run.arm.prompting.name)
     if folder.is_dir() and not (folder / "config.json").is_file():
         return _adapted(name, folder, model, method, quantisation, device)
     files = find_model(name)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +12,11 @@ from luthier.core.durable import read_object
 from luthier.core.errors import LuthierError
 from luthier.core.settings import read, read_yaml
 from luthier.core.store import write_json
+from luthier.core.types import Example, Message
+from luthier.deploy.trained import trained_in, weights_of
 from luthier.models.load import find_model
 from luthier.pretrain_file import AnySource, PretrainSpec
+from luthier.run_spec import RunSpec
 from luthier.suites import evaluation, items
 from luthier.suites.figures import recorded_figures
 from luthier.suites.items import Item, read_items
@@ -52,7 +56,8 @@ def find_leaks_of(folder: Path, sources: Path | None = None, say: Callable[[str]
 
     Args:
         folder: of one model on one suite, as `luthier evaluate --out` leaves it.
-        sources: a pretraining file; by default the texts that the model's own `figures.json` names.
+        sources: a pretraining file; by default the texts that `figures.json` of the model names, or of the base below
+            a run or an adapter.
         say: told what is being read.
 
     Raises:
@@ -62,11 +67,18 @@ def find_leaks_of(folder: Path, sources: Path | None = None, say: Callable[[str]
     record = read_object(folder / evaluation.FILE) or {}
     model = str(record.get("model", ""))
     corpus, notes = _corpus(model, sources, folder)
-    found = find_in_pretraining([item.example for item in asked], corpus, say)
+    found = find_in_pretraining([_without_shots(item) for item in asked], corpus, say)
     apart = scores_apart(asked, found.items, _main_measures(asked, record))
     leaks = Leaks(model, found, tuple(apart), tuple(notes))
     write_json(folder / FILE, leaks.to_json())
     return leaks
+
+
+def _without_shots(item: Item) -> Example:
+    """The item's example as it would stand in a text: worked examples before it are other items."""
+    if item.question is None:
+        return item.example
+    return replace(item.example, messages=(Message("user", item.question),))
 
 
 def _items_in(folder: Path) -> list[Item]:
@@ -85,13 +97,15 @@ def _items_in(folder: Path) -> list[Item]:
 
 
 def _main_measures(asked: Sequence[Item], record: Mapping[str, Any]) -> dict[str, str]:
-    """Task -> the measure that stands for it: as the evaluation has it, or else the first that an item has."""
+    """Task -> the measure that stands for it: as the evaluation has it, or else (or where no item has that, which is
+    so of a measure that is no mean) the first that an item has."""
     tasks = record.get("tasks", {})
-    measures = {name: task["main"] for name, task in tasks.items() if "main" in task}
-    for item in asked:
-        if item.task not in measures and item.values:
-            measures[item.task] = next(iter(item.values))
-    return {task: measures.get(task, "") for task in dict.fromkeys(item.task for item in asked)}
+    found: dict[str, str] = dict.fromkeys((item.task for item in asked), "")
+    for task in found:
+        measures = list(dict.fromkeys(name for item in asked if item.task == task for name in item.values))
+        main = tasks.get(task, {}).get("main")
+        found[task] = main if main in measures else next(iter(measures), "")
+    return found
 
 
 def _corpus(model: str, sources: Path | None, folder: Path) -> tuple[Mapping[str, AnySource], list[str]]:
@@ -100,18 +114,41 @@ def _corpus(model: str, sources: Path | None, folder: Path) -> tuple[Mapping[str
         return read(PretrainSpec, read_yaml(str(sources)), str(sources)).sources, []
     if not model:
         raise LuthierError("the evaluation does not name its model", where=str(folder), mend=_NAME_A_FILE)
-    recorded = recorded_figures(find_model(model).folder)
+    base = _base_of(model)
+    recorded = recorded_figures(find_model(base).folder)
     if recorded is None:
         raise LuthierError(
-            f"{model} does not say what it was pretrained on", where=f"{model}: figures.json", mend=_NAME_A_FILE
+            f"{base} does not say what it was pretrained on", where=f"{base}: figures.json", mend=_NAME_A_FILE
         )
     texts: dict[str, SourceSettings] = recorded.texts
     missing = [path for one in texts.values() for path in one.data if not Path(path).exists()]
     if missing:
         raise LuthierError(
-            f"the text that {model} was pretrained on is not on this machine", where=missing[0], mend=_NAME_A_FILE
+            f"the text that {base} was pretrained on is not on this machine", where=missing[0], mend=_NAME_A_FILE
         )
-    return texts, [
-        f"Looked for in the texts that figures.json of {model} names. Conversations that it was trained on are not "
+    notes = [
+        f"Looked for in the texts that figures.json of {base} names. Conversations that it was trained on are not "
         "among them: --sources with its pretraining file reads these too."
     ]
+    if base != model:
+        notes.append(f"That is the base of {model}: what was trained on it later was not looked into.")
+    return texts, notes
+
+
+def _base_of(model: str) -> str:
+    """The name of the model itself, or of the base below a run, a training or an adapter.
+
+    Raises:
+        LuthierError: the folder does not say.
+    """
+    folder = Path(model).expanduser()
+    if not folder.is_dir() or (folder / "config.json").is_file():
+        return model
+    if (spec := read_object(folder / "spec.json")) is not None:
+        return read(RunSpec, spec, where=str(folder / "spec.json")).model.name
+    base = None
+    with suppress(LuthierError):  # it would ask for what this command does not take
+        base = trained_in(weights_of(folder)).model
+    if base is None:
+        raise LuthierError("the model below these weights is not known", where=model, mend=_NAME_A_FILE)
+    return base

@@ -2,7 +2,7 @@
 
 Differences are those of `core/statistics.py`: the other model less the first one, with a 95% interval and p. The family
 that `holm` corrects over is the models, once for each task and once for all items of the suite. A measure that no
-single item has (Matthews' correlation, F1) has no difference.
+single item has (Matthews' correlation, F1, perplexity) has no difference.
 """
 
 from __future__ import annotations

@@ -71,7 +71,7 @@ def _from_hub(data: str | HubData) -> Rows:
         return _named_splits(data, found, {split: split for split in SPLITS if split in found or split == "test"})
     found = _loaded(data.hub, data.config)
     named: dict[Part, str] = {"train": data.train, "test": data.test}
-    if data.validation is not None or ("validation" in found and data.test != "validation"):
+    if data.validation is not None or ("validation" in found and "validation" not in (data.train, data.test)):
         named["validation"] = data.validation or "validation"
     return _named_splits("/".join(part for part in (data.hub, data.config) if part), found, named)
 

@@ -99,8 +99,8 @@ class HubData(Settings):
     train: str = "train"
     """The split to train on."""
     validation: str | None = None
-    """The split that settings are chosen on; where it is not given, `validation` if there is one that is not the test
-    set, or else some of `train`."""
+    """The split that settings are chosen on; where it is not given, `validation` if there is one that is neither
+    trained nor tested on, or else some of `train`."""
     test: str = "test"
     """The split that scores are taken on."""
 

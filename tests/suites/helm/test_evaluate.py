@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +15,18 @@ from rich.console import Console
 
 from luthier import cli
 from luthier.core.errors import LuthierError
+from luthier.core.settings import read
+from luthier.core.store import write_json
 from luthier.core.types import ChoicePrediction, Example, Message, TextPrediction
-from luthier.suites.helm.asking import Answers, Efficiency
+from luthier.run_spec import ModelRef, RunSpec
+from luthier.study_file import StudySpec
+from luthier.suites.helm.asking import Answers, Efficiency, TooLong, has_answer
 from luthier.suites.helm.evaluate import Helm, evaluate_helm
-from luthier.suites.helm.scenario import Scenario
+from luthier.suites.helm.scenario import DEFAULT_TASK, Scenario, load_scenario, program_for
 from luthier.suites.helm.table import print_helm
 from luthier.suites.helm.view import AXES, helm_view, with_axes
 from luthier.suites.items import Item, read_items
+from luthier.tasks.task import Task, load_task
 from tests.suites.helm.test_bbq import row
 from tests.tiny import tiny_model
 
@@ -89,7 +95,69 @@ def test_items_and_view_are_on_disk(found: tuple[Helm, Path]):
 def test_the_table_prints(found: tuple[Helm, Path], capsys: pytest.CaptureFixture[str]):
     print_helm(found[0], Console(width=200))
     said = capsys.readouterr().out
-    assert "under typos (6 of 6 change)" in said and "less a, item by item" in said and "recall" in said
+    assert "(6 of 6 change)" in said and "b less a, item by item" in said and "recall" in said
+
+
+def test_the_table_is_read_at_80_columns(found: tuple[Helm, Path], capsys: pytest.CaptureFixture[str]):
+    helm, names = found[0], ("house/instruct", "full-3b167a1e84242961-s0", "lora, seed 0")
+    views = tuple(replace(helm.views[place % 2], model=name) for place, name in enumerate(names))
+    print_helm(replace(helm, views=views), Console(width=80))
+    said = capsys.readouterr().out
+    for view in views:
+        (accuracy,) = (one for one in view.measures if one.name == "accuracy")
+        whole = f"{accuracy.value:.3f} [{accuracy.low:.3f}, {accuracy.high:.3f}]"
+        assert any(view.model in line and whole in line for line in said.splitlines())
+
+
+def test_models_of_different_contexts_are_held_side_by_side(tmp_path: Path, data: Path, capsys: Any):
+    models = [
+        str(tiny_model("llama", tmp_path / name, context=context))
+        for name, context in (("long", 256), ("short", 96), ("none", 24))
+    ]
+    helm = evaluate_helm(models, data=data, limit=6, out=tmp_path / "out")
+    items = {name: read_items(tmp_path / "out" / name) for name in ("long", "short", "none")}
+    assert {item.id for item in items["short"]} == {item.id for item in items["none"]}
+    long, short, none = (helm.answers[name].too_long for name in ("long", "short", "none"))
+    assert long == TooLong() and (none.questions, none.bbq) == (6, 4)
+    assert none.prompts > short.prompts >= 0 and short.bbq + short.questions > 0
+    unanswered = [item for item in items["none"] if item.task == "bbq/clear"]
+    assert unanswered and not any(item.values or has_answer(item) for item in unanswered)
+    view = helm.views[2]
+    assert view.value("accuracy") is None and view.value("BBQ accuracy, clear") is None
+    assert any("4 questions of BBQ and" in note for note in view.notes)
+    assert not any("no numbers" in note for note in view.notes)
+    print_helm(helm, Console(width=80))
+    assert "–" in capsys.readouterr().out
+
+
+def test_items_of_every_model_have_a_folder_of_their_own(tmp_path: Path):
+    models = [str(tiny_model("llama", tmp_path / name)) for name in ("微调", "全量")]
+    helm = evaluate_helm(models, limit=1, out=tmp_path / "out")
+    assert len(list((tmp_path / "out").glob("*/items.jsonl"))) == len(helm.views) == 2
+
+
+def test_a_run_is_shown_the_examples_that_it_had(tmp_path: Path):
+    task = {"name": "t", "data": DEFAULT_TASK, "metrics": ["accuracy"], "primary": "accuracy", "limit": {"train": 12}}
+    study = {"models": ["m"], "tasks": [task], "arms": [{"few_shot": {"shots": 2}}]}
+    spec = read(StudySpec, study, "study")
+    whole = load_task(spec.tasks[0])
+    left_out = whole.splits["train"][0].id
+    own = whole.without({left_out}).of_size(3)
+    run = RunSpec(
+        arm=spec.arms[0],
+        model=ModelRef(name="m", identity="i", parameters=1, context=None),
+        task=spec.tasks[0],
+        data=dict(own.digests),
+        left_out=(left_out,),
+        size=3,
+        seed=0,
+        precision="fp32",
+    )
+    write_json(tmp_path / "spec.json", run.model_dump(mode="json"))
+    scenario = load_scenario(spec.tasks[0], None, 2)
+    shots = program_for(str(tmp_path), scenario).record()
+    assert shots == run.arm.prompting.program(own.splits["train"], 0).record()
+    assert shots != run.arm.prompting.program(whole.splits["train"], 0).record()
 
 
 def made_up(right: list[float], confidence: float, bbq: Any = (), seconds: float = 1.0) -> Answers:
@@ -100,11 +168,12 @@ def made_up(right: list[float], confidence: float, bbq: Any = (), seconds: float
         items.append(Item(example, ChoicePrediction(example.id, ("a", "b"), (0.0, 0.0), (1, 1)), values))
     prompt = Example("t", (Message("user", "The nurse"),), ("-",), task="story")
     told = Item(prompt, TextPrediction("t", "said that she would, and he did not"))
-    return Answers(tuple(items), bbq, (), (told,), Efficiency(seconds, math.nan, 1, 1), (1, 2))
+    return Answers(tuple(items), bbq, (), (told,), Efficiency(seconds, math.nan, 1, 1), TooLong(1, 2))
 
 
 def test_axes_of_made_up_answers():
-    scenario = Scenario("t", (), ({},) * 4, (), (), (), (), None, ())
+    nothing = Task("t", {}, (), {}, {})
+    scenario = Scenario("t", (), ({},) * 4, nothing, (), (), (), None, ())
     views = with_axes(
         [
             helm_view("sure", made_up([1, 1, 0, 0], 1.0), scenario),
@@ -114,6 +183,7 @@ def test_axes_of_made_up_answers():
     assert [view.axes["calibration"] for view in views] == [pytest.approx(0.5), pytest.approx(1.0)]
     assert views[0].axes["robustness"] == 0 and views[0].axes["accuracy"] == 0.5
     assert views[0].axes["toxicity"] is None, "no continuation: unscored is not zero"
+    assert not next(one for one in views[0].measures if one.axis == "toxicity").said
     assert views[0].axes["bias"] == 1, "one she and one he"
     assert [view.axes["efficiency"] for view in views] == [1, 0.5]
     assert "1 questions do not fit" in views[0].notes[0]

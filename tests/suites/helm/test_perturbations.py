@@ -42,6 +42,24 @@ def test_choices_and_instructions_stand_as_they_are():
         assert "GOOD" in content, "a choice is kept with its case"
 
 
+def test_what_is_asked_about_is_not_sought_within_words():
+    def content(source: str, turn: str) -> str:
+        example = Example("e4", (Message("user", turn),), ("x",), source=source, choices=("x", "y"))
+        return perturbed(example)["contractions"].messages[0].content
+
+    assert content("it is", "With it is its edit issue") == "With it's its edit issue"
+    assert content("it is", "do not say: it is, it is") == "don't say: it's, it's", "twice: the whole turn"
+    assert content("(it is)", "Do not judge:(it is)") == "Do not judge:(it's)"
+
+
+def test_letters_that_are_one_to_a_pattern_alone():
+    """`s` matches the long `ſ` and `i` the dotless one, whatever their case; no table has them."""
+    text = "he ſaid ıt is, and ſhe'll see hıs"
+    for name, perturb in (ROBUSTNESS | FAIRNESS).items():
+        assert "ſ" in perturb_text(text, name, perturb)
+    assert spelling.misspell("ſaid said", random.Random(0)) == "ſaid siad"
+
+
 @pytest.mark.parametrize("text", ["", " ", "é", "42", "?!", "good"])
 def test_nothing_becomes_empty(text: str):
     for name, perturb in (ROBUSTNESS | FAIRNESS).items():

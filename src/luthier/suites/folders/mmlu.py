@@ -54,4 +54,4 @@ def read_mmlu(path: Path, subject: str) -> SplitRows:
         }
         for row in read.rows
     )
-    return SplitRows(rows, read.notes)
+    return SplitRows(rows, read.places, read.notes)

@@ -27,12 +27,14 @@ class TaskRows:
         overrides: what the definition is told: which split is asked, which ones are not there.
         shots_from: whether there are rows (or samples in the definition) that shots can be made of.
         notes: what a reader should know, a sentence each.
+        places: the split's name -> where each of its rows stands.
     """
 
     splits: Mapping[str, tuple[Mapping[str, Any], ...]]
     overrides: Mapping[str, Any] = field(default_factory=dict)
     shots_from: bool = True
     notes: tuple[str, ...] = ()
+    places: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 def rows_of(task: str, config: Mapping[str, Any], root: Path, *, alone: bool) -> TaskRows | None:
@@ -59,14 +61,16 @@ def rows_of(task: str, config: Mapping[str, Any], root: Path, *, alone: bool) ->
         notes.append(f"{task}: there are no {split} rows in the folder; its {file_split} rows are asked")
     pool = config.get("fewshot_split") or (config.get("fewshot_config") or {}).get("split")
     wanted = {file_split, *(name for name in (pool, config.get("training_split")) if name in files)}
-    splits = {}
+    splits, places = {}, {}
     for name in sorted(wanted):
         read = _read(task, config, files[name])
-        splits[name] = read.rows
+        splits[name], places[name] = read.rows, read.places
         if name == file_split:
             notes += [f"{task}: {note}" for note in read.notes]
     there = set(splits)
-    return TaskRows(splits, _overrides(config, split, file_split, there), _pool(config, there), tuple(notes))
+    pool_there = there if file_split == split else there - {file_split}
+    overrides = _overrides(config, split, file_split, there)
+    return TaskRows(splits, overrides, _pool(config, pool_there), tuple(notes), places)
 
 
 def looked_for(task: str, config: Mapping[str, Any]) -> str:
@@ -104,7 +108,7 @@ def _read(task: str, config: Mapping[str, Any], path: Path) -> SplitRows:
     if set(columns.names) <= set(rows[0].values) or (converted := convert(task, rows)) is None:
         return checked(rows, columns)
     read = checked(converted[0], columns)
-    return SplitRows(read.rows, (*converted[1], *read.notes))
+    return SplitRows(read.rows, read.places, (*converted[1], *read.notes))
 
 
 def _overrides(config: Mapping[str, Any], split: str, file_split: str, there: set[str]) -> dict[str, Any]:

@@ -16,9 +16,10 @@ from luthier.tasks.readers import BadRow, Row, read_rows
 
 @dataclass(frozen=True)
 class SplitRows:
-    """The rows of one file in the hub's columns, and what should be said of them."""
+    """The rows of one file in the hub's columns, where each of them stands, and what should be said of them."""
 
     rows: tuple[Mapping[str, Any], ...]
+    places: tuple[str, ...]
     notes: tuple[str, ...] = ()
 
 
@@ -45,7 +46,7 @@ def checked(rows: Sequence[Row], columns: Columns) -> SplitRows:
         LuthierError: a column is missing (the nearest one is suggested) or empty, or a label is none.
     """
     values = tuple(_checked_row(row, columns) for row in rows)
-    return SplitRows(values, _repeated(rows, values, columns))
+    return SplitRows(values, tuple(row.where for row in rows), _repeated(rows, values, columns))
 
 
 def missing_column(name: str, row: Row) -> LuthierError:

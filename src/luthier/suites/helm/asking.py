@@ -38,8 +38,8 @@ class Efficiency:
 
     Attributes:
         seconds_per_item: of the classification task, its likelihoods taken in batches, rendering included; nan where no
-            item fits.
-        tokens_per_second: generated, in batches; nan where none were.
+            item fits. Of the processor where that computes, so that what else the machine does slows no model.
+        tokens_per_second: generated, in batches, by the same clock; nan where none were.
         peak_bytes: the most memory: of the process on a CPU, of the device's tensors on a GPU.
         parameters: of the model, with what was trained on it.
     """
@@ -51,8 +51,20 @@ class Efficiency:
 
 
 @dataclass(frozen=True)
+class TooLong:
+    """How many do not fit into a model's context: questions, BBQ's and prompts are unscored then, perturbed questions
+    left out of the worst case."""
+
+    questions: int = 0
+    perturbed: int = 0
+    bbq: int = 0
+    prompts: int = 0
+
+
+@dataclass(frozen=True)
 class Answers:
-    """What a model said.
+    """What a model said: an item for all that was asked, the same for every model. What does not fit into its context
+    has no values, and for a prediction likelihoods of no choices.
 
     Attributes:
         items: of the classification task; `values` has accuracy, confidence, robustness, fairness, and the accuracy
@@ -61,7 +73,7 @@ class Answers:
         toxicity: continuations; `values` has toxic, 1 or 0.
         stories: continuations, for counting.
         efficiency: what it took.
-        too_long: questions that do not fit into the context: unscored; and perturbed ones, left out of the worst case.
+        too_long: what does not fit into the context.
     """
 
     items: tuple[Item, ...]
@@ -69,7 +81,7 @@ class Answers:
     toxicity: tuple[Item, ...]
     stories: tuple[Item, ...]
     efficiency: Efficiency
-    too_long: tuple[int, int]
+    too_long: TooLong
 
     @property
     def all_items(self) -> tuple[Item, ...]:
@@ -89,40 +101,44 @@ def ask(judged: Judged, scenario: Scenario, program: Program, say: Callable[[str
     asker = _Asker(judged.generator())
     say(f"{judged.name}: {scenario.task}")
     asker.choose(scenario.examples[:2], program)  # what is set up at the first call is no item's
-    began = time.perf_counter()
+    clock = time.process_time if judged.device == "cpu" else time.perf_counter
+    began = clock()
     originals = asker.choose(scenario.examples, program)
-    seconds = time.perf_counter() - began
+    seconds = clock() - began
     say(f"{judged.name}: {scenario.task}, perturbed")
     pairs = [(place, name, other) for place, of in enumerate(scenario.variants) for name, other in of.items()]
     said = asker.choose([other for _, _, other in pairs], program)
     under: list[dict[str, float | None]] = [{} for _ in scenario.examples]
     for (place, name, other), prediction in zip(pairs, said, strict=True):
         under[place][name] = _accuracy(prediction, other)
-    items = [
-        _item(example, prediction, perturbed)
-        for example, prediction, perturbed in zip(scenario.examples, originals, under, strict=True)
-        if prediction is not None
-    ]
+    items = [_item(*of) for of in zip(scenario.examples, originals, under, strict=True)]
+    answered = sum(prediction is not None for prediction in originals)
     say(f"{judged.name}: BBQ")
     bbq = _bbq(asker, scenario)
     say(f"{judged.name}: continuations")
-    began = time.perf_counter()
+    began = clock()
     stories = asker.write(scenario.stories, TALE)
     toxicity = asker.write(scenario.prompts, CONTINUATION)
-    writing = time.perf_counter() - began
-    tokens = sum(item.prediction.generated_tokens for item in (*stories, *toxicity) if item.prediction.kind == "text")
+    writing = clock() - began
+    written = [item.prediction for item in (*stories, *toxicity) if item.prediction.kind == "text"]
+    tokens = sum(prediction.generated_tokens for prediction in written)
     return Answers(
         items=tuple(items),
         bbq=tuple(bbq),
         toxicity=tuple(_scored_toxic(item) for item in toxicity),
         stories=tuple(stories),
         efficiency=Efficiency(
-            seconds_per_item=seconds / len(items) if items else math.nan,
+            seconds_per_item=seconds / answered if answered else math.nan,
             tokens_per_second=tokens / writing if tokens else math.nan,
             peak_bytes=_peak(judged.device),
             parameters=sum(parameter.numel() for parameter in judged.model.parameters()),
         ),
-        too_long=(len(scenario.examples) - len(items), sum(prediction is None for prediction in said)),
+        too_long=TooLong(
+            questions=len(items) - answered,
+            perturbed=sum(prediction is None for prediction in said),
+            bbq=sum(not has_answer(item) for item in bbq),
+            prompts=len(stories) + len(toxicity) - len(written),
+        ),
     )
 
 
@@ -154,23 +170,33 @@ class _Asker:
         return lambda conversation: self.generator.fits(conversation, 1, choices)
 
     def write(self, prompts: Sequence[Example], sampling: Sampling) -> list[Item]:
-        """A continuation of each prompt."""
+        """A continuation of each prompt that fits."""
         fitting = [prompt for prompt in prompts if self.generator.fits(prompt.messages, sampling.max_new_tokens)]
-        if not fitting:
-            return []
-        said = self.generator.generate([Request(prompt.id, prompt.messages) for prompt in fitting], sampling)
-        return [Item(prompt, prediction) for prompt, prediction in zip(fitting, said, strict=True)]
+        asked = [Request(prompt.id, prompt.messages) for prompt in fitting]
+        said = self.generator.generate(asked, sampling) if fitting else []
+        known = {prediction.example_id: prediction for prediction in said}
+        return [Item(prompt, known.get(prompt.id) or _nothing(prompt)) for prompt in prompts]
+
+
+def has_answer(item: Item) -> bool:
+    """Whether it fitted into the context."""
+    return item.prediction.kind == "text" or (item.prediction.kind == "choices" and bool(item.prediction.choices))
+
+
+def _nothing(example: Example) -> ChoicePrediction:
+    """What stands in the place of an answer to what does not fit."""
+    return ChoicePrediction(example.id, (), (), ())
 
 
 def _accuracy(prediction: ChoicePrediction | None, example: Example) -> float | None:
     return None if prediction is None else Accuracy().score(prediction, example).get("accuracy")
 
 
-def _item(example: Example, prediction: ChoicePrediction, under: Mapping[str, float | None]) -> Item:
-    """The item with its scores; one whose likelihoods are not numbers has none."""
+def _item(example: Example, prediction: ChoicePrediction | None, under: Mapping[str, float | None]) -> Item:
+    """The item with its scores; one that does not fit, or whose likelihoods are not numbers, has none."""
     right = _accuracy(prediction, example)
-    if right is None:
-        return Item(example, prediction)
+    if prediction is None or right is None:
+        return Item(example, prediction or _nothing(example))
     known = {name: value for name, value in under.items() if value is not None}
     return Item(
         example,
@@ -189,17 +215,16 @@ def _bbq(asker: _Asker, scenario: Scenario) -> list[Item]:
     said = asker.choose([question.example for question in scenario.questions], ZeroShot().program((), 0))
     items = []
     for question, prediction in zip(scenario.questions, said, strict=True):
-        if prediction is None:
-            continue
         values = {}
-        if _accuracy(prediction, question.example) is not None:
+        if prediction is not None and _accuracy(prediction, question.example) is not None:
             values = question.values(prediction.log_likelihoods.index(max(prediction.log_likelihoods)))
-        items.append(Item(question.example, prediction, values))
+        items.append(Item(question.example, prediction or _nothing(question.example), values))
     return items
 
 
 def _scored_toxic(item: Item) -> Item:
-    assert isinstance(item.prediction, TextPrediction)
+    if not isinstance(item.prediction, TextPrediction):
+        return item
     return Item(item.example, item.prediction, {"toxic": float(bool(toxic_words(item.prediction.text)))})
 
 

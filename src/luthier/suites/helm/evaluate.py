@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -15,6 +14,7 @@ from luthier.core.environment import reset_peak_memory
 from luthier.core.errors import LuthierError
 from luthier.core.statistics import holm, paired_difference
 from luthier.core.store import write_json
+from luthier.suites.harness import folder_name
 from luthier.suites.helm.asking import Answers, ask
 from luthier.suites.helm.bbq import AMBIGUOUS, CLEAR
 from luthier.suites.helm.scenario import Scenario, load_scenario, program_for, run_of, task_for
@@ -32,7 +32,7 @@ _PROXIES = (
     "Perturbations that change none or few of the questions say nothing of a model: the table counts what they change.",
     "Representation and associations lean upwards where few words are counted, as ECE does where items are few.",
     "Bias on the radar is the mean size of the measures of bias that all models have; efficiency is relative to the "
-    "fastest model here, on this machine, as busy as it was. These two axes are ours.",
+    "fastest model here, on this machine. These two axes are ours.",
 )
 
 
@@ -118,6 +118,8 @@ def evaluate_helm(
     for model, name in named.items():
         reset_peak_memory()
         answers[name] = ask(load(model), scenario, program_for(model, scenario), say)
+        if out is not None:
+            write_items(out / folder_name(name), answers[name].all_items)
         views.append(helm_view(name, answers[name], scenario))
     found = Helm(
         task=scenario.task,
@@ -128,8 +130,6 @@ def evaluate_helm(
         answers=answers,
     )
     if out is not None:
-        for name, said in answers.items():
-            write_items(out / re.sub(r"[^A-Za-z0-9.-]+", "_", name).strip("_."), said.all_items)
         write_json(out / FILE, found.as_json())
     return found
 

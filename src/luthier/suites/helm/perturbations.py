@@ -1,7 +1,8 @@
 """A question asked otherwise: the perturbations by name, and what they may touch of an example.
 
 As in HELM (Liang et al. 2022, arXiv 2211.09110), only the text that the question is about is perturbed,
-not the instruction around it: the example's `source`, where it stands in the last turn, else the whole turn. What is a
+not the instruction around it: the example's `source`, where it stands in the last turn as words of their own and no
+more than once, else the whole turn. What is a
 choice or a reference stands as it is, so that the question still has the same answer; names alone are changed
 everywhere at once, choices and references included. Every random stream is seeded by the text: the same for all models.
 
@@ -68,13 +69,23 @@ def perturb_text(text: str, name: str, perturb: Perturb, keep: Sequence[str] = (
 
 def _in_place(example: Example, name: str, perturb: Perturb) -> Example:
     *before, last = example.messages
-    about = example.source if example.source.strip() and example.source in last.content else last.content
+    start, end = _asked_about(example.source, last.content) or (0, len(last.content))
+    about = last.content[start:end]
     other = perturb_text(about, name, perturb, (*example.choices, *example.references))
     if other == about:
         return example
-    content = last.content.replace(about, other)
+    content = last.content[:start] + other + last.content[end:]
     source = other if about == example.source else example.source
     return replace(example, messages=(*before, Message(last.role, content)), source=source)
+
+
+def _asked_about(source: str, turn: str) -> tuple[int, int] | None:
+    """Where the source stands in a turn; None where it does not, or several times, or only within words."""
+    if not source.strip():
+        return None
+    border = r"(?:(?<!\w)|(?!\w))"  # not between two letters
+    found = [one.span() for one in re.finditer(border + re.escape(source) + border, turn)]
+    return found[0] if len(found) == 1 else None
 
 
 def _renamed(example: Example) -> Example:

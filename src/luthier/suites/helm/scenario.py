@@ -18,7 +18,7 @@ from luthier.suites.helm.bbq import Question, read_bbq
 from luthier.suites.helm.people import PROFESSIONS
 from luthier.suites.helm.perturbations import perturbed
 from luthier.suites.helm.toxicity import Agreement, drawn, own_prompts, read_prompts
-from luthier.tasks.task import load_task
+from luthier.tasks.task import Task, load_task
 
 MOST = 1000
 """Items of a part where no limit is given (our choice: a share is then known to three points either way)."""
@@ -43,7 +43,7 @@ class Scenario:
         task: the classification task's name.
         examples: its test examples, with choices.
         variants: of each example by perturbation what it becomes, where it changes.
-        train: its training examples, for promptings that show some.
+        source: the whole of it, with its training examples for promptings that show some.
         questions: of BBQ; empty without data.
         prompts: to go on from, for toxicity.
         stories: to go on from, for bias.
@@ -54,7 +54,7 @@ class Scenario:
     task: str
     examples: tuple[Example, ...]
     variants: tuple[Mapping[str, Example], ...]
-    train: tuple[Example, ...]
+    source: Task
     questions: tuple[Question, ...]
     prompts: tuple[Example, ...]
     stories: tuple[Example, ...]
@@ -96,7 +96,7 @@ def load_scenario(settings: TaskSpec, data: Path | None, limit: int | None) -> S
         task=task.name,
         examples=examples,
         variants=tuple(perturbed(example) for example in examples),
-        train=task.splits["train"],
+        source=task,
         questions=tuple(questions),
         prompts=tuple(drawn(prompts, limit)),
         stories=tuple(drawn(_stories(), limit)),
@@ -141,11 +141,19 @@ def run_of(model: str) -> RunSpec | None:
 
 
 def program_for(model: str, scenario: Scenario) -> Program:
-    """How a model is asked: a run as its arm asks, with the scenario's training examples; any other zero-shot."""
+    """How a model is asked: a run as its arm asks, with the scenario's training examples; any other zero-shot.
+
+    Where the task is the run's own, the examples are those that the run had: without the too long ones, of its size.
+    """
     run = run_of(model)
     if run is None:
         return ZeroShot().program((), 0)
-    return run.arm.prompting.program(scenario.train, run.seed)
+    train = scenario.source.splits["train"]
+    kept = scenario.source.without(frozenset(run.left_out))
+    if run.size is None or run.size <= len(kept.splits["train"]):
+        own = kept.of_size(run.size)
+        train = own.splits["train"] if own.digests["train"] == run.data["train"] else train
+    return run.arm.prompting.program(train, run.seed)
 
 
 def _refuse_without_choices(name: str, examples: Sequence[Example]) -> None:

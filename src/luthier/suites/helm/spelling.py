@@ -104,7 +104,13 @@ def swap_words(text: str, swaps: dict[str, str]) -> str:
     """Every word (or words) of the table replaced where it stands by itself, with the case of what it replaces."""
     longest_first = sorted(swaps, key=len, reverse=True)
     pattern = rf"(?<![\w'])(?:{'|'.join(map(re.escape, longest_first))})(?![\w'])"
-    return re.sub(pattern, lambda found: like(found.group(), swaps[found.group().lower()]), text, flags=re.IGNORECASE)
+    return re.sub(pattern, lambda found: swapped(found.group(), swaps), text, flags=re.IGNORECASE)
+
+
+def swapped(original: str, swaps: dict[str, str]) -> str:
+    """What the table has for a word; the word itself where letters are the same to a pattern alone (`ſ` and `s`)."""
+    word = swaps.get(original.lower())
+    return original if word is None else like(original, word)
 
 
 def like(original: str, word: str) -> str:

@@ -31,7 +31,7 @@ from luthier.core.calibration import (
     selective_accuracy,
 )
 from luthier.core.statistics import mean_interval
-from luthier.suites.helm.asking import UNDER, Answers
+from luthier.suites.helm.asking import UNDER, Answers, has_answer
 from luthier.suites.helm.bbq import AMBIGUOUS, CLEAR
 from luthier.suites.helm.demographics import association, chance_variation, group_counts, representation
 from luthier.suites.helm.people import GENDERS, PROFESSIONS, RACES
@@ -100,17 +100,24 @@ class HelmView:
 def helm_view(model: str, answers: Answers, scenario: Scenario) -> HelmView:
     """The seven metrics of a model from what it said; its axes are still to be had (`with_axes`)."""
     notes = []
-    unscored = sum("accuracy" not in item.values for item in answers.items)
-    too_long, variants = answers.too_long
-    if too_long or variants:
+    unscored = sum(has_answer(item) and "accuracy" not in item.values for item in answers.items)
+    long = answers.too_long
+    if long.questions or long.perturbed:
         notes.append(
-            f"{too_long} questions do not fit into the context and are unscored; {variants} perturbed ones do not, and "
-            "are left out of the worst case."
+            f"{long.questions} questions do not fit into the context and are unscored; {long.perturbed} perturbed ones "
+            "do not, and are left out of the worst case."
+        )
+    if long.bbq or long.prompts:
+        notes.append(
+            f"{long.bbq} questions of BBQ and {long.prompts} prompts with their continuation do not fit into the "
+            "context and are unscored."
         )
     if unscored:
         notes.append(f"{unscored} questions got likelihoods that are no numbers: unscored.")
-    lengths = [len(_text(item).split()) for item in answers.toxicity] or [0]
-    said = f"by a list of words, in {np.mean(lengths):.1f} words on average; {lengths.count(0)} are empty"
+    lengths = [len(_text(item).split()) for item in answers.toxicity if has_answer(item)]
+    said = ""
+    if lengths:
+        said = f"by a list of words, in {np.mean(lengths):.1f} words on average; {lengths.count(0)} are empty"
     measures = [
         _mean("accuracy", "accuracy", answers.items, "accuracy", better="higher"),
         *_calibration(answers.items),
@@ -210,8 +217,9 @@ def _worst(axis: str, names: Sequence[str] | Mapping[str, Any], answers: Answers
 
 def _bias(answers: Answers) -> list[Measure]:
     """Counts in generated text, and BBQ."""
-    written = [_text(item) for item in (*answers.stories, *answers.toxicity)]
-    tales = [f"{item.example.messages[-1].content} {_text(item)}" for item in answers.stories]
+    stories = [item for item in answers.stories if has_answer(item)]
+    written = [_text(item) for item in (*stories, *(item for item in answers.toxicity if has_answer(item)))]
+    tales = [f"{item.example.messages[-1].content} {_text(item)}" for item in stories]
     rows = []
     for name, groups in ((BIASES[0], GENDERS), (BIASES[1], RACES)):
         counts = group_counts(written, groups)
@@ -237,8 +245,16 @@ def _bias(answers: Answers) -> list[Measure]:
 
 def _efficiency(answers: Answers) -> list[Measure]:
     found = answers.efficiency
+    timed = sum(has_answer(item) for item in answers.items)
     return [
-        Measure("efficiency", "seconds per item", _known(found.seconds_per_item), better="lower", n=len(answers.items)),
+        Measure(
+            "efficiency",
+            "seconds per item",
+            _known(found.seconds_per_item),
+            better="lower",
+            n=timed,
+            said="of the processor on a CPU",
+        ),
         Measure("efficiency", "tokens per second", _known(found.tokens_per_second), better="higher", said="generated"),
         Measure(
             "efficiency", "peak memory", float(found.peak_bytes), better="lower", said="bytes; of the process on a CPU"

@@ -13,7 +13,7 @@ import random
 import re
 
 from luthier.suites.helm.people import NAMES
-from luthier.suites.helm.spelling import like, swap_words
+from luthier.suites.helm.spelling import like, swap_words, swapped
 
 _DIALECT = {
     "about to": "finna", "am not": "ain't", "and": "an", "are not": "ain't", "aren't": "ain't", "because": "cuz",
@@ -92,7 +92,7 @@ def _genitive(text: str, swaps: dict[str, str]) -> str:
     """`he's`, `he'll` and `he'd`: words that `swap_words` takes as wholes."""
     return re.sub(
         rf"\b({'|'.join(swaps)})(?='(?:s|ll|d)\b)",
-        lambda found: like(found.group(), swaps[found.group().lower()]),
+        lambda found: swapped(found.group(), swaps),
         text,
         flags=re.IGNORECASE,
     )
