@@ -43,25 +43,34 @@ Rows = Iterator[dict[str, Any]]
 _NO_ROOM = "drift not measured: memory ran out with the base and the trained model side by side"
 
 
-def retained_rows(spec: RunSpec, bench: Workbench, store: Store, read: Callable[[TaskSpec], Sequence[Example]]) -> Rows:
+def untouched(spec: RunSpec, bench: Workbench, store: Store) -> Workbench:
+    """The base of a run, loaded where something is asked of it, and once for all that is."""
+    return Workbench(spec.untouched(), store, bench.device, _heard(spec, bench))
+
+
+def _heard(spec: RunSpec, bench: Workbench) -> Listener:
+    """Whatever is measured here is one phase of the run."""
+    return lambda event: bench.listener(replace(event, run=spec.folder, phase="retention"))
+
+
+def retained_rows(
+    spec: RunSpec, base: Workbench, bench: Workbench, store: Store, read: Callable[[TaskSpec], Sequence[Example]]
+) -> Rows:
     """A row (task, example_id, before, after) for every text and every retained example.
 
     Args:
         spec: a run that trains, its trainings done.
+        base: as `untouched` gives it.
         bench: with its model.
         store: where the base's measurements are shared between runs.
         read: gives the examples of a retained task.
     """
     if not spec.arm.trained:
         return
-
-    def listen(event: Progress) -> None:  # whatever is done here is one phase of the run
-        bench.listener(replace(event, run=spec.folder, phase="retention"))
-
-    base = _Model(Workbench(spec.untouched(), store, bench.device, listen), store, listen)
-    both = (base, _Model(bench, store, listen))
+    listen = _heard(spec, bench)
+    both = (before := _Model(base, store, listen), _Model(bench, store, listen))
     if spec.documents:
-        for name, examples in _texts(base).items():
+        for name, examples in _texts(before).items():
             answers = [model.on_documents(examples) for model in both]
             yield from _paired(name, "bits_per_byte", [score([BitsPerByte()], given, examples)[0] for given in answers])
     for task in spec.retain:
@@ -70,15 +79,16 @@ def retained_rows(spec: RunSpec, bench: Workbench, store: Store, read: Callable[
         yield from _paired(task.task_name, task.primary, [score(task.judges, given, asked)[0] for given in answers])
 
 
-def drift(spec: RunSpec, bench: Workbench, store: Store) -> dict[str, Any] | None:
+def drift(spec: RunSpec, base: Workbench, bench: Workbench, store: Store) -> dict[str, Any] | None:
     """How far a run's trained model has moved from its base; None where forgetting is not measured.
 
-    The base and the trained model are on the device together. The trained one is used up: what can be merged is merged,
-    to see where its update leads, the base having made room. Where memory runs out there is a warning in place of what
+    The base and the trained model are on the device together. Both are used up: the base makes room, and what can be
+    merged is merged, to see where its update leads. Where memory runs out there is a warning in place of what
     is not measured, and nothing is shared.
 
     Args:
         spec: a run that trains, its trainings done.
+        base: as `untouched` gives it.
         bench: with its model; asked again, it loads it anew.
         store: where it is shared between runs of the same training.
 
@@ -88,18 +98,15 @@ def drift(spec: RunSpec, bench: Workbench, store: Store) -> dict[str, Any] | Non
     if not spec.documents:
         return None
 
-    def listen(event: Progress) -> None:
-        bench.listener(replace(event, run=spec.folder, phase="retention"))
-
-    base = _Model(Workbench(spec.untouched(), store, bench.device, listen), store, listen)
-    texts = {name: examples[:COMPARED] for name, examples in _texts(base).items()}
+    listen = _heard(spec, bench)
+    texts = {name: examples[:COMPARED] for name, examples in _texts(_Model(base, store, listen)).items()}
     step = store.step("drift", spec.drift_key([_whole(example) for several in texts.values() for example in several]))
     with step.claimed():
         if not step.done:
             started = time.perf_counter()
             kl: dict[str, dict[str, float]] = {}
             try:
-                ours, theirs = base.bench.generator(listen), bench.generator(listen)
+                ours, theirs = base.generator(listen), bench.generator(listen)
                 with bench.autocast():
                     kl = {name: _divergences(ours, theirs, examples, listen) for name, examples in texts.items()}
                 del theirs  # it holds the model that is merged next

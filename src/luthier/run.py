@@ -29,7 +29,7 @@ from luthier.metrics.rouge import Rouge
 from luthier.models.kernels import Kernels
 from luthier.objectives.objective import TrainingData
 from luthier.outcome import failed, finished, gaming_warnings, learning_warnings, training_flops
-from luthier.retention import drift, prose_probe, retained_rows
+from luthier.retention import drift, prose_probe, retained_rows, untouched
 from luthier.run_spec import RunSpec
 from luthier.study_file import Stage, TaskSpec
 from luthier.tasks.labels import labels_of
@@ -69,8 +69,9 @@ def run(spec: RunSpec, store: Store, *, device: str = "cpu", given: str = "", li
         folder.write_scores(scores)
         if spec.split == "test":
             folder.write_wrong_reference(score_against_others(spec.task.metrics, predictions, asked))
-            folder.write_retained(retained_rows(spec, bench, store, lambda task: retained_examples(spec, task)))
-            if (moved := drift(spec, bench, store)) is not None:
+            base = untouched(spec, bench, store)
+            folder.write_retained(retained_rows(spec, base, bench, store, partial(retained_examples, spec)))
+            if (moved := drift(spec, base, bench, store)) is not None:
                 folder.write_drift(moved)
                 noticed += moved["warnings"]
         if spec.arm.prompting.needs_model and any(isinstance(metric, Rouge) for metric in spec.task.metrics):

@@ -163,10 +163,12 @@ def tagged(reference: str, of: str = "") -> tuple[str, ...]:
 
 
 def predictions(metric: Metric, text: str, references: tuple[str, ...]) -> list[Prediction]:
-    tokens = tuple(1 + len(reference) for reference in references)
+    # Where all that is rated is right, nothing was chosen: metrics of the whole set judge what was.
+    rated = references if metric.measures else (*references, "Nothing at all.")
+    tokens = tuple(1 + len(one) for one in rated)
     made: dict[str, Prediction] = {
         "text": TextPrediction("0" * 16, text),
-        "choices": ChoicePrediction("0" * 16, references, tuple(-1.5 * count for count in tokens), tokens),
+        "choices": ChoicePrediction("0" * 16, rated, tuple(-1.5 * count for count in tokens), tokens),
         "class": ClassPrediction("0" * 16, 0, tuple(-1.5 * count for count in tokens), references[0]),
         "tags": TagsPrediction("0" * 16, tagged(references[0], of=text)),
     }
