@@ -182,6 +182,7 @@ def test_samples_are_the_same_each_time_and_differ_by_name(generator: ModelGener
     assert generator.samples(["b"], sampling) == first[1:]
 
 
+@pytest.mark.slow
 def test_sizes_take_parts_of_the_training_set(make_study: MakeStudy, tmp_path: Path):
     study = make_study(arms=["zero_shot", "lora"], sizes=[4, 8])
     planned = study.plan(device="cpu", check_lengths=False)

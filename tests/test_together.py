@@ -117,6 +117,7 @@ def test_only_what_is_missing_is_trained(make_study: MakeStudy, tmp_path: Path) 
     assert steps(store, "train") == before
 
 
+@pytest.mark.slow
 def test_a_stack_that_memory_does_not_hold_is_halved(
     make_study: MakeStudy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

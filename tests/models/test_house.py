@@ -79,7 +79,7 @@ def test_a_decoder_is_below_xz_the_ngram_and_the_first_checkpoint(name: str, sou
     assert one.model < min(one.xz, one.ngram, one.ngram_of_all, FIRST[source])
 
 
-@pytest.mark.parametrize("source", ["novels", "wikipedia", "dialogues"])
+@pytest.mark.parametrize("source", [pytest.param("novels", marks=pytest.mark.slow), "wikipedia", "dialogues"])
 def test_it_compresses_held_out_text_better_than_xz(spec: PretrainSpec, source: str) -> None:
     settings = spec.sources[source]
     paths = [ROOT / path for path in settings.data]

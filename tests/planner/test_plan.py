@@ -80,6 +80,7 @@ def test_a_batch_of_several_passes_holds_the_gradients_of_the_first(tmp_path: Pa
     assert peak(one.rows, 1) + 4 * 10_000 < one.most_bytes == pytest.approx(peak(one.rows, 2), rel=0.001)
 
 
+@pytest.mark.slow
 def test_another_method_is_weighed_beside_the_three(folder: str):
     tuning = PromptTuning(virtual_tokens=4)
     plan = make_plan(Asked(folder, tuning, batch_size=8, length=32, machine="L4"))

@@ -142,7 +142,7 @@ def our_data(folder: Path, *, flat: bool) -> SupervisedData:
     return SupervisedData(encoded, [], batch_size=BATCH, seed=0, flat=flat, most_tokens=150, pad_id=renderer.pad_id)
 
 
-@pytest.mark.parametrize("method", [LoRA(), Full()], ids=["lora", "full"])
+@pytest.mark.parametrize("method", [LoRA(), pytest.param(Full(), marks=pytest.mark.slow)], ids=["lora", "full"])
 def test_the_loss_curve_is_that_of_a_plain_loop(method: Method, folder: Path) -> None:
     order = [
         [name for batch in our_data(folder, flat=True).step(*divmod(step, 4)) for name in batch.example_ids]

@@ -71,7 +71,7 @@ def of(pair: Pair, name: str = "0") -> tuple[TextPrediction, Example]:
     return TextPrediction(name, pair[0]), Example(name, (Message("user", "?"),), pair[1])
 
 
-COUNTS = [pytest.param(1_000, id="1000"), pytest.param(10_000, id="10000", marks=pytest.mark.slow)]
+COUNTS = [pytest.param(400, id="400"), pytest.param(10_000, id="10000", marks=pytest.mark.slow)]
 
 
 @pytest.mark.parametrize("count", COUNTS)

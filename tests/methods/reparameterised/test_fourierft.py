@@ -47,6 +47,7 @@ def test_the_scale_is_the_papers_in_proportion_to_the_weights() -> None:
     assert FourierFT(scale=7.0).peft_config(family_model("llama"), None).scaling == 7
 
 
+@pytest.mark.slow
 def test_it_learns_on_a_tiny_t5() -> None:
     """Where peft's own scale and start do not: they drown the base."""
     method = FourierFT()
