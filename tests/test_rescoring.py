@@ -156,6 +156,8 @@ class TestWriting:
         before = everything_in(copied / "runs")
         with pytest.raises(LuthierError, match="two of them measure rougeL"):
             add_to_study(Store(copied), read_metrics(["rouge: {stemmer: false}"]))
+        with pytest.raises(LuthierError, match="already there: rouge"):
+            add_to_study(Store(copied), read_metrics(["rouge"]))
         assert everything_in(copied / "runs") == before
 
     def test_answers_that_are_missing_are_refused(self, copied: Path) -> None:
@@ -249,6 +251,41 @@ class TestEvaluations:
         with pytest.raises(LuthierError, match=r"a and b were not asked the same: 1 items .*0000000000000004"):
             rescore(tmp_path, read_metrics(["accuracy"]))
         assert rescore(tmp_path, read_metrics(["accuracy"]), ["b"]).reference == "b"
+
+    @pytest.mark.parametrize(
+        ("other", "says"),
+        [
+            ({"tasks": {"parity": {"shots": 0}}, "chat_template": False}, "with other shots: 5 and 0"),
+            ({"tasks": {"parity": {"shots": 5}}, "chat_template": True}, "with other chat template: no and yes"),
+            ({}, ""),
+        ],
+    )
+    def test_models_that_were_asked_in_another_way_are_refused(
+        self, tmp_path: Path, other: dict[str, object], says: str
+    ) -> None:
+        asked = {"tasks": {"parity": {"shots": 5}}, "chat_template": False}
+        for model, how in (("a", asked), ("b", other)):
+            evaluation(tmp_path, model, [item(n, choice(-0.5)) for n in range(4)])
+            write_json(tmp_path / "numbers" / model / "evaluation.json", {"model": model, "suite": "numbers", **how})
+        if not says:
+            assert len(rescore(tmp_path, read_metrics(["accuracy"])).rows) == 2
+            return
+        with pytest.raises(LuthierError, match=says) as refused:
+            rescore(tmp_path, read_metrics(["accuracy"]))
+        assert all(str(tmp_path / "numbers" / model) in str(refused.value) for model in "ab")
+
+    def test_tasks_without_references_are_left_out(self, tmp_path: Path) -> None:
+        open_items = [
+            replace(one, example=replace(one.example, references=(), task="story"))
+            for one in (item(n, choice(-0.5)) for n in range(4, 6))
+        ]
+        evaluation(tmp_path, "a", [*(item(n, choice(-0.5)) for n in range(4)), *open_items])
+        found = rescore(tmp_path, read_metrics(["accuracy"]))
+        assert {row.task for row in found.rows} == {"parity"}
+        assert found.notes == ("story is left out: no item has a reference",)
+        evaluation(tmp_path, "a", open_items)
+        with pytest.raises(LuthierError, match="has a reference"):
+            rescore(tmp_path, read_metrics(["accuracy"]))
 
     def test_tasks_that_kept_something_else_are_named(self, tmp_path: Path) -> None:
         texts = [item(n, TextPrediction("", "yes")) for n in range(4)]

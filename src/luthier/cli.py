@@ -435,8 +435,15 @@ def evaluate(
     quantise: Annotated[str | None, typer.Option(help="The frozen matrices in nf4 or int8.")] = None,
     base: Annotated[str | None, typer.Option("--model", help="The base, where an adapter does not say.")] = None,
     method: Annotated[str | None, typer.Option(help="The method, where an adapter does not say.")] = None,
-    study: Annotated[Path | None, typer.Option(help="For helm: a study file whose task is taken.")] = None,
-    task: Annotated[str | None, typer.Option(help="For helm: which of its tasks; the first by default.")] = None,
+    study: Annotated[
+        Path | None,
+        typer.Option(
+            help="For helm: a study file whose task is taken; by default a run's own, else generated sentiment."
+        ),
+    ] = None,
+    task: Annotated[
+        str | None, typer.Option(help="For helm: which task of that study file; its first by default.")
+    ] = None,
     sources: Annotated[
         Path | None, typer.Option(help="For bits: a pretraining file (YAML) whose held-out documents are taken.")
     ] = None,
@@ -496,8 +503,10 @@ def _evaluate_helm(
     from luthier.suites.helm.evaluate import evaluate_helm
     from luthier.suites.helm.table import print_helm
     from luthier.suites.judged import Judged, load_judged
+    from luthier.suites.out_folder import ready
     from luthier.workbench import silence_libraries
 
+    ready(options["out"])
     silence_libraries()
     quantisation, device = quantisation_named(loaded["quantise"]), check_device(device)
 
@@ -507,7 +516,7 @@ def _evaluate_helm(
         )
 
     with Console(stderr=True).status("") as status:
-        found = evaluate_helm(models, **options, load=load, say=status.update)
+        found = evaluate_helm(models, **options, how=loaded, load=load, say=status.update)
     page = None if options["out"] is None else write_helm_page(options["out"])
     if as_json:
         print(json.dumps(found.as_json(), indent=1))
@@ -532,6 +541,7 @@ def _evaluate_tasks(models: list[str], suite: str, options: dict[str, Any], devi
         print(json.dumps(found.as_json(), indent=1))
     else:
         print_suite(found.evaluations, found.compared, found.notes, Console())
+    found.refuse_unscored()
 
 
 @app.command()
@@ -737,6 +747,14 @@ def doctor() -> None:
     print(json.dumps({**capture_environment(), "house_models": house_models()}, indent=1))
 
 
+def _keeps(arguments: list[str]) -> bool:
+    """Whether a command, stopped and given again, goes on from where it was; `evaluate` does so by tasks of lm-eval."""
+    if arguments[:1] != ["evaluate"]:
+        return True
+    alone = any(one in ("bits", "helm", "--suite=bits", "--suite=helm") for one in arguments)
+    return not alone and any(one.split("=")[0] == "--out" for one in arguments)
+
+
 def main() -> NoReturn:
     """The console script: a user's mistake is one clear message and exit code 2, never a traceback."""
     from luthier.core.interruption import answered, exit_code
@@ -748,7 +766,12 @@ def main() -> NoReturn:
         code = exit_code(end) or (end.code if isinstance(end, SystemExit) else _INTERRUPTED)
         if code in (_INTERRUPTED, _TERMINATED):
             command = shlex.join(["luthier", *sys.argv[1:]])
-            print(f"\nstopped; what was done is kept; to go on: {command}", file=sys.stderr)
+            said = (
+                "what was done is kept; to go on"
+                if _keeps(sys.argv[1:])
+                else "what was done is not used again; to begin anew"
+            )
+            print(f"\nstopped; {said}: {command}", file=sys.stderr)
             raise SystemExit(code) from None
         raise
     except Exception as error:

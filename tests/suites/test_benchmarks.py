@@ -25,6 +25,11 @@ def test_mmlu_is_asked_with_five_shots_by_subject():
     assert anatomy.config["description"].startswith("The following are multiple choice questions")
 
 
+def test_a_subject_by_its_own_name_has_as_many():
+    assert {task.shots for task in find_tasks("mmlu_anatomy,mmlu")} == {5}
+    assert find_tasks("sst2")[0].shots is None
+
+
 def test_several_names_each_task_once():
     found = find_tasks("sst2, glue,mmlu_anatomy")
     assert [task.name for task in found][:2] == ["sst2", "cola"]

@@ -13,6 +13,7 @@ from sklearn.metrics import f1_score
 
 from luthier.core.errors import LuthierError
 from luthier.core.types import ChoicePrediction, TextPrediction
+from luthier.suites import harness
 from luthier.suites.benchmarks import find_tasks
 from luthier.suites.evaluation import Evaluation, read_evaluation
 from luthier.suites.harness import evaluate_suite, folder_name
@@ -172,6 +173,36 @@ def test_a_stored_evaluation_is_not_asked_again(
     assert read_evaluation(folder, first.key) is not None  # the other one lies beside it
     (folder / "items.jsonl").unlink()
     assert read_evaluation(folder, first.key) is None
+
+
+def test_a_stopped_evaluation_goes_on_behind_the_tasks_that_are_done(
+    judged: Judged, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    asked, names = harness._samples, []
+
+    def stopping(one: Any, *rest: Any) -> Any:
+        names.append(one.asked.name)
+        if names == ["sst2", "mrpc"]:
+            raise KeyboardInterrupt
+        return asked(one, *rest)
+
+    whole = _evaluate(judged, "sst2,mrpc", data)
+    monkeypatch.setattr(harness, "_samples", stopping)
+    with pytest.raises(KeyboardInterrupt):
+        _evaluate(judged, "sst2,mrpc", data, out=tmp_path)
+    found = _evaluate(judged, "sst2,mrpc", data, out=tmp_path)
+    assert names == ["sst2", "mrpc", "mrpc"]
+    assert (found.tasks, found.groups, found.items) == (whole.tasks, whole.groups, whole.items)
+    (folder,) = (tmp_path / folder_name("sst2,mrpc")).iterdir()
+    assert sorted(path.name for path in folder.iterdir()) == ["evaluation.json", "items.jsonl"]
+
+
+def test_what_was_read_and_how_it_was_asked_is_stored(judged: Judged, data: Path, tmp_path: Path):
+    _evaluate(judged, "sst2", data, out=tmp_path / "out", limit=3, shots=1)
+    (folder,) = (tmp_path / "out" / "sst2").iterdir()
+    stored = json.loads((folder / "evaluation.json").read_text())
+    assert stored["files"] == [str(data / "glue" / "sst2" / f"{split}.jsonl") for split in ("train", "validation")]
+    assert (stored["limit"], stored["chat_template"]) == (3, False)
 
 
 def test_other_names_are_other_folders():

@@ -161,6 +161,11 @@ def test_prompts_in_the_models_own_turns(judged: Judged, data: Path, tmp_path: P
     prompt = found.items[0].example.messages[0].content
     assert prompt.count("<|im_start|>user") == 2 and str(found.items[0].question) in prompt
     assert found.key != evaluate_suite(chat, "sst2", data=data, shots=1).key
+    plain = evaluate_suite(chat, "sst2", data=data)
+    assert plain.notes == (
+        f"{chat.name}: it has a chat template, and is asked in plain text; --chat-template asks by the template",
+    )
+    assert found.chat_template and not found.notes and not plain.chat_template
     with pytest.raises(LuthierError, match="no chat template"):
         evaluate_suite(judged, "sst2", data=data, chat_template=True)
 

@@ -239,6 +239,8 @@ class TestStoredEvaluations:
     def test_bad_folders_are_refused(self, tmp_path: Path) -> None:
         with pytest.raises(LuthierError, match="no answers are stored here"):
             find_leaks_of(tmp_path)
+        with pytest.raises(LuthierError, match="no such folder"):
+            find_leaks_of(tmp_path / "nothere")
         one = self.evaluation(tmp_path / "quiz" / "one")
         with pytest.raises(LuthierError, match="further below") as refused:
             find_leaks_of(tmp_path)

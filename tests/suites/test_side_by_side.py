@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import io
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from rich.console import Console
 
 from luthier import cli
 from luthier.core.errors import LuthierError
@@ -17,6 +20,7 @@ from luthier.suites.evaluate_models import evaluate_models
 from luthier.suites.evaluation import Evaluation, TaskResult, group_results, measured
 from luthier.suites.items import Item
 from luthier.suites.side_by_side import other_shots, side_by_side
+from luthier.suites.suite_table import folded, print_suite
 from tests.suites.small_benchmarks import SST2, write_jsonl
 from tests.tiny import tiny_model
 
@@ -98,9 +102,10 @@ def test_the_command(
     printed = json.loads(command("--json"))
     assert [one["tasks"]["sst2"]["items"] for one in printed["models"]] == [5, 5]
     assert printed["compared"][0]["n"] == 5 and len(list((tmp_path / "out" / "sst2").iterdir())) == 2
-    monkeypatch.setenv("COLUMNS", "240")
+    monkeypatch.setenv("COLUMNS", "80")
     table = command()
-    assert "majority" in table and "0.600" in table and f"beside {two_models[0]}" in table
+    assert "majority" in table and "0.600" in table and "second beside first" in table and "sst2, 0 shots" in table
+    assert f"read: {tmp_path / 'data' / 'sst2' / 'validation.jsonl'}; prompts in plain text" in table
     scores = [f"{one['tasks']['sst2']['measures']['acc']['mean']:.3f} [" for one in printed["models"]]
     assert all(score in table for score in scores)
 
@@ -111,11 +116,20 @@ def test_the_command(
         (["--suite", "bits", "--limit", "3"], "--limit says nothing to the suite bits"),
         (["--suite", "sst2", "--sources", "x.yaml"], "--sources says nothing to the suite sst2"),
         (["--suite", "sst2", "--quantise", "int3"], "int3: no such quantisation"),
+        (["--suite", "helm,sst2"], "helm is asked alone"),
+        (["--suite", "sst2", "--limit", "0"], "a limit of 0"),
+        (["--suite", "sst2", "--data", __file__], "this is a file, not a folder"),
+        (["--suite", "sst2", "--data", "nowhere"], "no such folder"),
+        (["--suite", "sst2", "--out", __file__], "this is a file, not a folder"),
+        (["--suite", "helm", "--out", __file__], "this is a file, not a folder"),
+        (["--suite", "sst2", "--out", "/proc/nope"], "nothing can be written here"),
     ],
 )
 def test_options_that_do_not_go_together(
     given: list[str], said: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ):
+    monkeypatch.setattr("luthier.suites.judged.load_judged", None)  # it is told before a model is loaded
+    monkeypatch.setattr("luthier.suites.evaluate_models.load_judged", None)
     monkeypatch.setattr(sys, "argv", ["luthier", "evaluate", "house/decoder", "--device", "cpu", *given])
     with pytest.raises(SystemExit) as end:
         cli.main()
@@ -125,3 +139,44 @@ def test_options_that_do_not_go_together(
 def test_a_model_twice_is_refused():
     with pytest.raises(LuthierError, match="named twice"):
         evaluate_models(["house/decoder", "house/decoder"], "sst2")
+
+
+def test_nothing_scored_ends_the_command_with_1(
+    tmp_path: Path, two_models: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    write_jsonl(tmp_path / "sst2" / "validation.jsonl", [{**row, "label": -1} for row in SST2])
+    given = ["--suite", "sst2", "--data", str(tmp_path), "--device", "cpu"]
+    monkeypatch.setattr(sys, "argv", ["luthier", "evaluate", two_models[0], *given])
+    with pytest.raises(SystemExit) as end:
+        cli.main()
+    printed = capsys.readouterr()
+    assert end.value.code == 1 and "5 of 5 items are unscored, no label" in printed.out
+    assert "nothing was scored" in printed.err
+
+
+def test_a_stopped_evaluation_says_what_is_kept(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
+    def stopped(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("luthier.suites.evaluate_models.evaluate_models", stopped)
+    for more, said in (["--out=x"], "what was done is kept; to go on"), ([], "is not used again; to begin anew"):
+        monkeypatch.setattr(
+            sys, "argv", ["luthier", "evaluate", "house/decoder", "--suite", "sst2", "--device", "cpu", *more]
+        )
+        with pytest.raises(SystemExit) as end:
+            cli.main()
+        assert end.value.code == 130 and said in capsys.readouterr().err
+
+
+def test_a_narrow_table_breaks_names_between_their_words():
+    one = replace(_evaluation("house/instruct", {"hellaswag": [1.0, 0.0]}), quantisation="nf4")
+    two = _evaluation("a-model-of-which-the-name-is-long", {"hellaswag": [1.0, 1.0]})
+    console = Console(width=80, file=io.StringIO())
+    print_suite([one, two], side_by_side([one, two]), (), console)
+    printed = console.file.getvalue()  # type: ignore[attr-defined]
+    assert "hellaswag, 0 shots" in printed and "house/instruct (nf4)" in printed and "p, Holm" in printed
+    assert folded("mmlu_high_school_macroeconomics, 5 shots").split("\n") == [
+        "mmlu_high_school_",
+        "macroeconomics, 5",
+        "shots",
+    ]

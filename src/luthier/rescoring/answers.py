@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from luthier.run import examples_of
 from luthier.run_spec import RunSpec
 from luthier.suites import evaluation, items
 from luthier.suites.items import read_items
+from luthier.suites.short_names import short_names
 
 
 @dataclass(frozen=True)
@@ -27,12 +28,14 @@ class Answers:
         result: arm, model, task, seed and so on; of an evaluation the model is the arm, and the suite stands for it.
         examples: the test set, in order.
         predictions: of every kind that is stored.
+        asked: how, of an evaluation, as far as it says so: `shots`, and whether by the `chat template`.
     """
 
     name: str
     result: Result
     examples: tuple[Example, ...]
     predictions: tuple[Prediction, ...]
+    asked: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def kinds(self) -> frozenset[PredictionKind]:
@@ -103,11 +106,11 @@ def asked_of(spec: RunSpec) -> tuple[Example, ...]:
 
 
 def answers_of_evaluations(out: Path, arms: Sequence[str]) -> tuple[list[Answers], list[str]]:
-    """The answers of every model below a folder, a task at a time.
+    """The answers of every model below a folder, a task at a time, and a sentence for each task without references.
 
     Raises:
-        LuthierError: there is none, no such model, a file was damaged, or a model was evaluated twice on one task of a
-            suite: on other items, or with other shots.
+        LuthierError: there is none, none with a reference, no such model, a file was damaged, or a model was evaluated
+            twice on one task of a suite: on other items, or with other shots.
     """
     folders = sorted(path.parent for path in out.glob(f"**/{items.FILE}"))
     if not folders:
@@ -117,7 +120,7 @@ def answers_of_evaluations(out: Path, arms: Sequence[str]) -> tuple[list[Answers
             mend="name the --out folder of luthier study or of luthier evaluate",
         )
     records = {folder: read_object(folder / evaluation.FILE) or {} for folder in folders}
-    names = {folder: _arm_of(folder, record) for folder, record in records.items()}
+    names = _arms_of(records)
     _refuse_unknown(arms, names.values())
     found: list[Answers] = []
     for folder in folders:
@@ -129,15 +132,33 @@ def answers_of_evaluations(out: Path, arms: Sequence[str]) -> tuple[list[Answers
             suite = str(records[folder].get("suite", folder.parent.name))
             examples = tuple(item.example for item in mine)
             predictions = tuple(item.prediction for item in mine)
-            found.append(Answers(str(folder), _result(names[folder], suite, task), examples, predictions))
+            result, how = _result(names[folder], suite, task), _how(records[folder], task)
+            found.append(Answers(str(folder), result, examples, predictions, how))
     _refuse_twice(found)
-    return found, []
+    judged = [one for one in found if any(example.references for example in one.examples)]
+    if not judged:
+        raise LuthierError(
+            "no item that is stored here has a reference to judge it by", where=str(out), mend="name another folder"
+        )
+    open_tasks = dict.fromkeys(one.result.task for one in found if one not in judged)
+    return judged, [f"{task} is left out: no item has a reference" for task in open_tasks]
 
 
-def _arm_of(folder: Path, record: Mapping[str, Any]) -> str:
-    """The model's name, with its quantisation: that is another model."""
-    name, bits = str(record.get("model", folder.name)), record.get("quantisation")
-    return f"{name} ({bits})" if bits else name
+def _arms_of(records: Mapping[Path, Mapping[str, Any]]) -> dict[Path, str]:
+    """The model's short name, with its quantisation: that is another model."""
+    models = {folder: str(record.get("model", folder.name)) for folder, record in records.items()}
+    short = short_names(list(dict.fromkeys(models.values())))
+    bits = {folder: record.get("quantisation") for folder, record in records.items()}
+    return {folder: short[name] + (f" ({bits[folder]})" if bits[folder] else "") for folder, name in models.items()}
+
+
+def _how(record: Mapping[str, Any], task: str) -> dict[str, Any]:
+    """What of the asking changes the answers, as far as the evaluation says so."""
+    said = {
+        "shots": record.get("tasks", {}).get(task, {}).get("shots"),
+        "chat template": record.get("chat_template"),
+    }
+    return {name: value for name, value in said.items() if value is not None}
 
 
 def _refuse_twice(found: Sequence[Answers]) -> None:

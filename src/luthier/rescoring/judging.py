@@ -56,7 +56,7 @@ def judge_stored(out: Path, judged_by: Judge, arms: Sequence[str] = ()) -> tuple
     written = [one for one in stored if "text" in one.kinds]
     if not written:
         raise LuthierError(
-            "a judge compares texts, and none are stored here",
+            "a judge compares texts with references, and none are stored here",
             where=str(out),
             mend="judge a task that asks for texts; choices are right or wrong (accuracy)",
         )

@@ -122,7 +122,7 @@ def rescore(out: Path, metrics: Sequence[Metric], arms: Sequence[str] = ()) -> R
 
     Raises:
         LuthierError: nothing is stored there; no such arm; data that has changed; a metric that nothing stored can be
-            judged by; arms that were not asked the same.
+            judged by; arms that were not asked the same, or not in the same way.
     """
     if not out.is_dir():
         raise LuthierError("no such folder", where=str(out), mend="name the --out folder of a study or an evaluation")
@@ -136,6 +136,7 @@ def rescore(out: Path, metrics: Sequence[Metric], arms: Sequence[str] = ()) -> R
     rows: list[Rescored] = []
     for group in _groups(answers):
         _refuse_other_items(group)
+        _refuse_asked_otherwise(group)
         for metric in metrics:
             fit = [one for one in group if one.kinds & set(metric.kinds)]
             if not fit:
@@ -190,6 +191,24 @@ def _refuse_other_items(group: Sequence[Answers]) -> None:
                 where=f"{first.name}, {other.name}",
                 mend="name arms that were asked the same with --arm, or ask all of them the same",
             )
+
+
+def _refuse_asked_otherwise(group: Sequence[Answers]) -> None:
+    """Refuse to compare models that were shown the same items with other shots, or in another template."""
+    first, *others = group
+    for other in others:
+        for name, mine in first.asked.items():
+            if (theirs := other.asked.get(name, mine)) != mine:
+                raise LuthierError(
+                    f"{first.result.arm} and {other.result.arm} were asked {first.result.task} with other {name}: "
+                    f"{_plain(mine)} and {_plain(theirs)}",
+                    where=f"{first.name}, {other.name}",
+                    mend="name arms that were asked the same way with --arm, or ask all of them the same way",
+                )
+
+
+def _plain(value: Any) -> str:
+    return {True: "yes", False: "no"}[value] if isinstance(value, bool) else str(value)
 
 
 def _rescored(metric: Metric, group: Sequence[Answers], reference: str, study: Mapping[str, Any]) -> list[Rescored]:

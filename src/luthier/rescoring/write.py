@@ -54,8 +54,8 @@ def add_to_study(store: Store, metrics: Sequence[Metric]) -> list[str]:
         The names of the runs, as `study.json` has them now.
 
     Raises:
-        LuthierError: two metrics would measure the same, data has changed since, or with a metric the study would ask
-            for answers that are not stored. Nothing is written then.
+        LuthierError: a metric is there already, two metrics would measure the same, data has changed since, or with a
+            metric the study would ask for answers that are not stored. Nothing is written then.
     """
     with store.held():
         study = store.study()
@@ -67,6 +67,7 @@ def add_to_study(store: Store, metrics: Sequence[Metric]) -> list[str]:
                 mend="let it finish first",
             )
         tasks = {spec.task.task_name: spec.task for spec in specs.values()}
+        _refuse_known(store, metrics, tasks)
         new = {name: _with_metrics(store, task, metrics, specs) for name, task in tasks.items()}
         moved = {name: _with_tasks(spec, new) for name, spec in specs.items()}
         for name in specs:
@@ -81,6 +82,14 @@ def _names(study: Mapping[str, Any]) -> list[str]:
     """The study's runs, and the trials before them."""
     tried = [one["run"] for choice in study.get("choices", ()) for one in choice["tried"]]
     return list(dict.fromkeys([*study["runs"], *tried]))
+
+
+def _refuse_known(store: Store, metrics: Sequence[Metric], tasks: Mapping[str, TaskSpec]) -> None:
+    known = [metric.label() for metric in metrics if any(metric in task.metrics for task in tasks.values())]
+    if known:
+        raise LuthierError(
+            f"already there: {', '.join(known)}", where=str(store.root), mend="luthier report shows it; leave it out"
+        )
 
 
 def _with_metrics(store: Store, task: TaskSpec, metrics: Sequence[Metric], specs: Mapping[str, RunSpec]) -> TaskSpec:

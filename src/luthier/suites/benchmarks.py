@@ -11,14 +11,14 @@ suite asks, and how many shots each has where lm-eval leaves it open.
 | `bbh_direct` | the same, answered at once | 3, as published |
 
 Any task, group or tag of lm-eval is named as lm-eval does (`hellaswag`, `piqa`, `gsm8k`, `arc_easy`), several with
-commas between them.
+commas between them. A task has its suite's shots by whichever name it is asked: `mmlu_anatomy` has 5.
 """
 
 from __future__ import annotations
 
 import difflib
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -43,6 +43,8 @@ SUITES: Mapping[str, Suite] = {
     "bbh": Suite(("bbh_cot_fewshot",)),
     "bbh_direct": Suite(("bbh_fewshot",)),
 }
+_ASKED_ALONE = ("bits", "helm")
+"""Suites that are no tasks of lm-eval."""
 _WELL_KNOWN = (
     "glue",
     "super_glue",
@@ -73,7 +75,7 @@ class AskedTask:
         config: its definition as the YAML has it, what its groups change included; functions are named.
         overrides: what its groups change.
         groups: the names that it was reached by, the outermost first; the task's own, where the user named it, is none.
-        shots: where the suite has its own default; None for lm-eval's.
+        shots: where a suite that it belongs to has its own default; None for lm-eval's.
     """
 
     name: str
@@ -97,32 +99,33 @@ def find_tasks(suite: str, say: Callable[[str], None] = lambda _: None) -> tuple
         say: told when all of lm-eval's tasks have to be looked through.
 
     Raises:
-        LuthierError: no such name (the nearest ones are given), or none at all.
+        LuthierError: no such name (the nearest ones are given), none at all, or a suite that is asked alone.
     """
     names = [name.strip() for name in suite.split(",") if name.strip()]
     if not names:
         raise LuthierError("no suite was named", where="--suite", mend=f"say {', '.join(SUITES)}, or a task of lm-eval")
+    if alone := [name for name in names if name in _ASKED_ALONE]:
+        raise LuthierError(
+            f"{alone[0]} is asked alone, not with a benchmark of lm-eval",
+            where="--suite",
+            mend=f"ask --suite {alone[0]} by itself, and the others without it",
+        )
     index = _index(names, say)
     found: dict[str, AskedTask] = {}
     for name in names:
-        ours = SUITES.get(name, Suite((name,)))
-        for member in ours.members:
+        for member in SUITES.get(name, Suite((name,))).members:
             for task in _leaves(member, index, {}, (), name):
-                found.setdefault(task.name, AskedTask(**{**vars(task), "shots": ours.shots}))
+                found.setdefault(task.name, replace(task, shots=_published().get(task.name)))
     return tuple(found.values())
 
 
 def _index(names: list[str], say: Callable[[str], None]) -> Mapping[str, Any]:
     """lm-eval's index of what it has by these names."""
-    from lm_eval.tasks import TaskManager
-
     wanted = {member for name in names for member in SUITES.get(name, Suite((name,))).members}
     if wanted <= set(few := _well_known()):
         return few
     say("looking through all tasks of lm-eval")
-    every: Mapping[str, Any]
-    with quiet_harness():
-        every = TaskManager().task_index
+    every = _all()
     if unknown := sorted(wanted - set(every)):
         near = difflib.get_close_matches(unknown[0], [*SUITES, *every], n=5, cutoff=0.5)
         raise LuthierError(
@@ -142,6 +145,27 @@ def _well_known() -> Mapping[str, Any]:
     with quiet_harness():
         index: Mapping[str, Any] = lm_eval.tasks.TaskManager(include_defaults=False, include_path=folders).task_index
     return index
+
+
+@cache
+def _all() -> Mapping[str, Any]:
+    from lm_eval.tasks import TaskManager
+
+    with quiet_harness():
+        index: Mapping[str, Any] = TaskManager().task_index
+    return index
+
+
+@cache
+def _published() -> Mapping[str, int]:
+    """The shots of every task of a suite that has its own default."""
+    return {
+        task.name: suite.shots
+        for suite in SUITES.values()
+        if suite.shots is not None
+        for member in suite.members
+        for task in _leaves(member, _well_known(), {}, (), member)
+    }
 
 
 def _leaves(

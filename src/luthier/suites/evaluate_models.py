@@ -9,9 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from luthier.core.errors import LuthierError
+from luthier.suites.benchmarks import find_tasks
 from luthier.suites.evaluation import Evaluation
-from luthier.suites.harness import evaluate_suite
+from luthier.suites.folders.read import refuse_no_folder
+from luthier.suites.harness import evaluate_suite, refuse_numbers
 from luthier.suites.judged import Quantisation, load_judged
+from luthier.suites.out_folder import ready
 from luthier.suites.side_by_side import Compared, other_shots, side_by_side
 
 
@@ -36,6 +39,20 @@ class Evaluated:
             "compared": [one.as_json() for one in self.compared],
             "notes": list(self.notes),
         }
+
+    def refuse_unscored(self) -> None:
+        """Refuse figures that there are none of.
+
+        Raises:
+            LuthierError: no item of a model has a score (exit code 1).
+        """
+        if without := [one.model for one in self.evaluations if not any(task.measures for task in one.tasks)]:
+            raise LuthierError(
+                "nothing was scored: no item has a label, or the model gave no number",
+                where=without[0],
+                mend="the notes say why; give --data with labelled rows",
+                exit_code=1,
+            )
 
 
 def evaluate_models(
@@ -63,11 +80,17 @@ def evaluate_models(
         say: told what is being done.
 
     Raises:
-        LuthierError: as those two, and where models cannot be set side by side.
+        LuthierError: as those two, `out` cannot be written, and where models cannot be set side by side.
     """
     quantisation = quantisation_named(quantise)
     if len(set(models)) < len(models):
         raise LuthierError("a model is named twice", where="MODEL", mend="name each one once")
+    # What is wrong in the question is told before a model is loaded.
+    refuse_numbers(shots, limit)
+    if data is not None:
+        refuse_no_folder(data)
+    find_tasks(suite, say)
+    ready(out)
     evaluations = []
     for name in models:
         judged = load_judged(name, model=base, method=method, quantisation=quantisation, device=device, say=say)

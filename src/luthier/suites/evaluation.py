@@ -99,6 +99,9 @@ class Evaluation:
         harness: lm-eval's version.
         items: what was asked and answered; beside the file, not in it.
         quantisation: in how many bits the model's frozen matrices were; None for all of them.
+        files: what the rows were read from; without a folder, the data sets' names on the hub.
+        limit: the most items of a task that were asked; None for all.
+        chat_template: whether prompts were written by the model's chat template.
     """
 
     model: str
@@ -111,13 +114,16 @@ class Evaluation:
     harness: str
     items: tuple[Item, ...] = field(default=(), repr=False)
     quantisation: str | None = None
+    files: tuple[str, ...] = ()
+    limit: int | None = None
+    chat_template: bool = False
 
     def as_json(self) -> dict[str, Any]:
         """Plain data without the items; what could not be told is null."""
         data = {name: value for name, value in vars(self).items() if name not in ("items", "tasks", "groups")}
         data["tasks"] = {one.name: asdict(one) for one in self.tasks}
         data["groups"] = {one.name: asdict(one) for one in self.groups}
-        plain: dict[str, Any] = _without_nan(data)
+        plain: dict[str, Any] = without_nan(data)
         return plain
 
     def of_task(self, name: str) -> TaskResult:
@@ -165,7 +171,7 @@ def read_evaluation(folder: Path, key: str | None = None) -> Evaluation | None:
     data = read_object(folder / FILE)
     if data is None or (key is not None and data.get("key") != key) or not (folder / ITEMS).is_file():
         return None
-    tasks = tuple(_task(one) for one in data["tasks"].values())
+    tasks = tuple(task_from_json(one) for one in data["tasks"].values())
     groups = tuple(
         GroupResult(one["name"], one["tasks"], _number(one["over_tasks"]), _measured(one["over_items"]))
         for one in data["groups"].values()
@@ -178,10 +184,14 @@ def read_evaluation(folder: Path, key: str | None = None) -> Evaluation | None:
         notes=tuple(data["notes"]),
         items=tuple(read_items(folder)),
         quantisation=data.get("quantisation"),
+        files=tuple(data.get("files", ())),
+        limit=data.get("limit"),
+        chat_template=data.get("chat_template", False),
     )
 
 
-def _task(data: Mapping[str, Any]) -> TaskResult:
+def task_from_json(data: Mapping[str, Any]) -> TaskResult:
+    """A task's result out of its plain data."""
     measures = {name: _measured(one) for name, one in data["measures"].items()}
     return TaskResult(**{**data, "groups": tuple(data["groups"]), "measures": measures})
 
@@ -194,11 +204,12 @@ def _number(value: float | None) -> float:
     return math.nan if value is None else value
 
 
-def _without_nan(value: Any) -> Any:
+def without_nan(value: Any) -> Any:
+    """Plain data with null for every number that is none."""
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if isinstance(value, Mapping):
-        return {key: _without_nan(one) for key, one in value.items()}
+        return {key: without_nan(one) for key, one in value.items()}
     if isinstance(value, tuple | list):
-        return [_without_nan(one) for one in value]
+        return [without_nan(one) for one in value]
     return value

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -18,12 +19,13 @@ from luthier.core.errors import LuthierError
 from luthier.core.settings import digest
 from luthier.core.types import Progress
 from luthier.prompting.zero_shot import ZeroShot
-from luthier.suites.benchmarks import find_tasks
+from luthier.suites.benchmarks import AskedTask, find_tasks
 from luthier.suites.evaluation import Evaluation, TaskResult, group_results, read_evaluation, write_evaluation
+from luthier.suites.folders.read import TaskRows
 from luthier.suites.harness_items import json_plain, task_items
 from luthier.suites.harness_tasks import ReadyTask, build_tasks, fit_shots
-from luthier.suites.items import Item
 from luthier.suites.judged import Judged
+from luthier.suites.parts import Part, drop_parts, read_part, write_part
 from luthier.suites.quiet import quiet_harness
 
 _DIGESTED = (".json", ".safetensors")
@@ -49,7 +51,7 @@ def evaluate_suite(
         shots: worked examples in each prompt; None for each suite's published number, or else lm-eval's default.
         limit: the first so many items of each task; None for all.
         out: where what was asked and answered is kept, in `<suite>/<model>-<key>/`, the key that of what the figures
-            depend on; what is there already is not asked again.
+            depend on; what is there already is not asked again, task by task.
         chat_template: write prompts by the model's chat template, each shot a turn of its own, as lm-eval's
             `--apply_chat_template` does; without it (lm-eval's default) they are plain text.
         say: told what is being done.
@@ -59,10 +61,8 @@ def evaluate_suite(
             template that is not there; a run that differs from its base by its prompting alone, which benchmarks do not
             use; nothing of the suite can be asked.
     """
-    _refuse_numbers(shots, limit)
-    prompting = _about_prompting(judged)
-    if chat_template and not getattr(judged.tokenizer, "chat_template", None):
-        raise LuthierError("the model has no chat template", where=judged.name, mend="leave out --chat-template")
+    refuse_numbers(shots, limit)
+    prompting = [*_about_prompting(judged), *_about_template(judged, chat_template)]
     from luthier.suites.harness_model import HarnessModel
 
     with quiet_harness():
@@ -80,10 +80,34 @@ def evaluate_suite(
         folder = None if out is None else out / folder_name(suite) / mine
         if folder is not None and (stored := read_evaluation(folder, key)) is not None:
             return stored
-        found = _ask(judged, suite, ready, lm, limit, chat_template, key, notes)
+        parts, left_out = _ask(ready, lm, limit, chat_template, folder, key)
+    found = replace(
+        _whole(judged, suite, key, parts, [*notes, *left_out]),
+        files=_read_from(built),
+        limit=limit,
+        chat_template=chat_template,
+    )
     if folder is not None:
         write_evaluation(folder, found)
+        drop_parts(folder)
     return found
+
+
+def _whole(judged: Judged, suite: str, key: str, parts: Sequence[Part], notes: Sequence[str]) -> Evaluation:
+    results = [part.result for part in parts]
+    items = tuple(item for part in parts for item in part.items)
+    return Evaluation(
+        model=judged.name,
+        suite=suite,
+        key=key,
+        tasks=tuple(results),
+        groups=group_results(results, items),
+        notes=(*notes, *(note for one in results for note in _about_unscored(one))),
+        seconds=sum(part.seconds for part in parts),
+        harness=f"lm-eval {version('lm-eval')}",
+        items=items,
+        quantisation=judged.quantisation,
+    )
 
 
 def folder_name(name: str, *more: str | None) -> str:
@@ -97,45 +121,29 @@ def folder_name(name: str, *more: str | None) -> str:
 
 
 def _ask(
-    judged: Judged,
-    suite: str,
-    ready: Sequence[ReadyTask],
-    lm: Any,
-    limit: int | None,
-    chat_template: bool,
-    key: str,
-    notes: Sequence[str],
-) -> Evaluation:
-    """Task by task; one that the model cannot be asked is left out and noted."""
-    began = time.perf_counter()
-    results: list[TaskResult] = []
-    items: list[Item] = []
+    ready: Sequence[ReadyTask], lm: Any, limit: int | None, chat_template: bool, folder: Path | None, key: str
+) -> tuple[list[Part], list[str]]:
+    """Task by task, each kept as soon as it is done; one that the model cannot be asked is left out, with a note."""
+    parts: list[Part] = []
     refused: dict[str, LuthierError] = {}
     for one in ready:
+        name = one.asked.name
+        if folder is not None and (kept := read_part(folder, key, name)) is not None:
+            parts.append(kept)
+            continue
+        began = time.perf_counter()
         try:
             samples = _samples(one, lm, limit, chat_template)
         except LuthierError as error:
-            refused[one.asked.name] = error
+            refused[name] = error
             continue
-        result, of_task = task_items(one, samples, lm)
-        results.append(result)
-        items += of_task
-    if not results:
+        result, items = task_items(one, samples, lm)
+        parts.append(Part(result, tuple(items), time.perf_counter() - began))
+        if folder is not None:
+            write_part(folder, key, parts[-1])
+    if not parts:
         raise next(iter(refused.values()))
-    left_out = [f"{name} is left out: {error.what}" for name, error in refused.items()]
-    unscored = [note for one in results for note in _about_unscored(one)]
-    return Evaluation(
-        model=judged.name,
-        suite=suite,
-        key=key,
-        tasks=tuple(results),
-        groups=group_results(results, items),
-        notes=(*notes, *left_out, *unscored),
-        seconds=time.perf_counter() - began,
-        harness=f"lm-eval {version('lm-eval')}",
-        items=tuple(items),
-        quantisation=judged.quantisation,
-    )
+    return parts, [f"{name} is left out: {error.what}" for name, error in refused.items()]
 
 
 def _samples(one: ReadyTask, lm: Any, limit: int | None, chat_template: bool) -> Sequence[Mapping[str, Any]]:
@@ -174,6 +182,26 @@ def _about_prompting(judged: Judged) -> list[str]:
     return [
         f"{judged.name}: its study asks it by {judged.prompting}; here it is asked as the benchmark's definition says"
     ]
+
+
+def _about_template(judged: Judged, chat_template: bool) -> list[str]:
+    """What is to be said of a model that has a chat template and is not asked by it."""
+    has_one = bool(getattr(judged.tokenizer, "chat_template", None))
+    if chat_template and not has_one:
+        raise LuthierError("the model has no chat template", where=judged.name, mend="leave out --chat-template")
+    if chat_template or not has_one:
+        return []
+    return [f"{judged.name}: it has a chat template, and is asked in plain text; --chat-template asks by the template"]
+
+
+def _read_from(built: Sequence[tuple[AskedTask, Any, TaskRows | None]]) -> tuple[str, ...]:
+    """The files of all tasks; of one on the hub's data the name of its data set."""
+    files = [
+        file
+        for asked, _, rows in built
+        for file in ([f"{asked.config.get('dataset_path')} of the hub"] if rows is None else rows.files)
+    ]
+    return tuple(dict.fromkeys(files))
 
 
 def _key(judged: Judged, suite: str, ready: Sequence[ReadyTask], limit: int | None, chat_template: bool) -> str:
@@ -217,7 +245,12 @@ def _words(model: str, progress: Progress) -> str:
     return f"{model}: {doing} {progress.step:,} of {progress.total:,}"
 
 
-def _refuse_numbers(shots: int | None, limit: int | None) -> None:
+def refuse_numbers(shots: int | None, limit: int | None) -> None:
+    """Refuse shots and limits that mean nothing.
+
+    Raises:
+        LuthierError: `shots` is below 0, or `limit` below 1.
+    """
     if shots is not None and shots < 0:
         raise LuthierError(f"{shots} shots cannot be given", where="--shots", mend="give 0 or more")
     if limit is not None and limit < 1:

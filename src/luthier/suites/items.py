@@ -3,6 +3,7 @@
 ```
 <out>/<suite>/<model>-<key>/items.jsonl       one item a line
 <out>/<suite>/<model>-<key>/evaluation.json   what was judged, how, and the figures; written last
+<out>/<suite>/<model>-<key>/unfinished/      before that, the tasks that are done (`parts.py`)
 ```
 
 An item is a `Prediction` with what judges it, so that another metric can judge it later without a model.
@@ -53,7 +54,7 @@ class Item:
 
 def write_items(folder: Path, items: Iterable[Item]) -> None:
     """All items of a model on a suite, one a line."""
-    write_lines(folder / FILE, (_to_json(item) for item in items))
+    write_lines(folder / FILE, (item_to_json(item) for item in items))
 
 
 def read_items(folder: Path) -> list[Item]:
@@ -65,7 +66,7 @@ def read_items(folder: Path) -> list[Item]:
     path = folder / FILE
     if not path.is_file():
         raise LuthierError("no answers are stored here", where=str(path), mend="run luthier evaluate with --out first")
-    return [_from_json(line) for line in read_lines(path)]
+    return [item_from_json(line) for line in read_lines(path)]
 
 
 def refuse_other_items(named: Mapping[str, Sequence[Item]]) -> None:
@@ -96,7 +97,8 @@ def refuse_other_items(named: Mapping[str, Sequence[Item]]) -> None:
             )
 
 
-def _to_json(item: Item) -> dict[str, Any]:
+def item_to_json(item: Item) -> dict[str, Any]:
+    """Plain data."""
     example = item.example
     return {
         "id": example.id,
@@ -111,7 +113,8 @@ def _to_json(item: Item) -> dict[str, Any]:
     }
 
 
-def _from_json(line: Mapping[str, Any]) -> Item:
+def item_from_json(line: Mapping[str, Any]) -> Item:
+    """What `item_to_json` made plain."""
     example = Example(
         id=line["id"],
         messages=(Message("user", line["prompt"]),),

@@ -229,8 +229,13 @@ def _of_answers(found: JudgeReport) -> tuple[str, ...]:
 
 
 def _of_known(found: JudgeReport) -> tuple[str, ...]:
+    if found.unjudged and not found.n:
+        return (f"the judge itself could not be judged: none of its {len(found.unjudged)} known pairs could be shown",)
     if not found.n:
-        return ("the judge itself could not be judged: no two references differ by question here",)
+        return (
+            "the judge itself could not be judged: that takes two questions with different references, and references "
+            "that do not repeat as labels do",
+        )
     low, high = found.interval("win")
     said = (
         f"the judge itself: of {found.n} references against a wrong one it prefers the right one both times in "

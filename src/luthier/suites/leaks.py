@@ -55,14 +55,16 @@ def find_leaks_of(folder: Path, sources: Path | None = None, say: Callable[[str]
     """Look for the items of an evaluation in a corpus, and write what was found beside them.
 
     Args:
-        folder: of one model on one suite, as `luthier evaluate --out` leaves it.
+        folder: of one model on one suite (`helm` too), as `luthier evaluate --out` leaves it.
         sources: a pretraining file; by default the texts that `figures.json` of the model names, or of the base below
             a run or an adapter.
         say: told what is being read.
 
     Raises:
-        LuthierError: no items there, no corpus known or at hand, or a source that cannot be read.
+        LuthierError: no such folder, no items there, no corpus known or at hand, or a source that cannot be read.
     """
+    if not folder.is_dir():
+        raise LuthierError("no such folder", where=str(folder), mend="name the folder of one model's evaluation")
     asked = _items_in(folder)
     record = read_object(folder / evaluation.FILE) or {}
     model = str(record.get("model", ""))

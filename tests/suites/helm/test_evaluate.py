@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import shutil
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -18,6 +19,7 @@ from luthier.core.errors import LuthierError
 from luthier.core.settings import read
 from luthier.core.store import write_json
 from luthier.core.types import ChoicePrediction, Example, Message, TextPrediction
+from luthier.rescoring.rescore import read_metrics, rescore
 from luthier.run_spec import ModelRef, RunSpec
 from luthier.study_file import StudySpec
 from luthier.suites.helm.asking import Answers, Efficiency, TooLong, has_answer
@@ -26,6 +28,7 @@ from luthier.suites.helm.scenario import DEFAULT_TASK, Scenario, load_scenario, 
 from luthier.suites.helm.table import print_helm
 from luthier.suites.helm.view import AXES, helm_view, with_axes
 from luthier.suites.items import Item, read_items
+from luthier.suites.leaks import find_leaks_of
 from luthier.tasks.task import Task, load_task
 from tests.suites.helm.test_bbq import row
 from tests.tiny import tiny_model
@@ -85,17 +88,49 @@ def test_items_and_view_are_on_disk(found: tuple[Helm, Path]):
     assert json.loads((out / "helm.json").read_text(encoding="utf-8")) == json.loads(json.dumps(helm.as_json()))
     items = read_items(out / "a")
     tasks = [item.task for item in items]
-    assert tasks.count("") == 6 and tasks.count("bbq/clear") == 2 and tasks.count("toxicity") == 3
+    assert tasks.count("sentiment") == 6 and tasks.count("bbq/clear") == 2 and tasks.count("toxicity") == 3
     for item in items[:6]:
         assert item.values["robustness"] <= item.values["accuracy"] <= 1
         assert 0.5 <= item.values["confidence"] <= 1
     assert all("toxic" in item.values for item in items if item.task == "toxicity")
 
 
+def test_open_prompts_have_no_reference_and_are_not_rescored(found: tuple[Helm, Path]):
+    rescored = rescore(found[1], read_metrics(["accuracy"]))
+    assert {row.task for row in rescored.rows} == {"sentiment", "bbq/ambiguous", "bbq/clear"}
+    assert {row.arm for row in rescored.rows} == {"a", "b"} and {row.model for row in rescored.rows} == {"helm"}
+    assert {"story is left out: no item has a reference", "toxicity is left out: no item has a reference"} <= set(
+        rescored.notes
+    )
+
+
+def test_another_question_does_not_overwrite_a_view(found: tuple[Helm, Path], data: Path):
+    helm, out = found
+    before = (out / "helm.json").read_bytes()
+    for other, words in (({"limit": 5}, "another limit"), ({"how": {"quantise": "nf4"}}, "another quantise")):
+        with pytest.raises(LuthierError, match=words):
+            evaluate_helm(helm.asked["models"], **{"data": data, "limit": 6, "out": out, **other})  # type: ignore[arg-type]
+    assert (out / "helm.json").read_bytes() == before
+
+
+def test_leaks_are_looked_for_in_a_view(found: tuple[Helm, Path], tmp_path: Path):
+    for name in ("one.txt", "other.txt"):
+        (tmp_path / name).write_text(f"No item of {name} stands here.", encoding="utf-8")
+    files = [str(path) for path in sorted(tmp_path.glob("*.txt"))]
+    source = {"data": files, "text": "{{ text }}", "weight": 1, "licence": "none"}
+    sources = tmp_path / "sources.yaml"
+    spec = {"name": "small", "tokens": 10, "sources": {"texts": {**source, "held_out_bytes": 1}}}
+    sources.write_text(yaml.safe_dump(spec), encoding="utf-8")
+    view = shutil.copytree(found[1] / "a", tmp_path / "view")
+    leaks = find_leaks_of(view, sources)
+    assert leaks.model == found[0].asked["models"][0]
+    assert len(leaks.found.items) == len(found[0].answers["a"].all_items)
+
+
 def test_the_table_prints(found: tuple[Helm, Path], capsys: pytest.CaptureFixture[str]):
     print_helm(found[0], Console(width=200))
     said = capsys.readouterr().out
-    assert "(6 of 6 change)" in said and "b less a, item by item" in said and "recall" in said
+    assert " MB" in said and "(6 of 6 change)" in said and "b less a, item by item" in said and "recall" in said
 
 
 def test_the_table_is_read_at_80_columns(found: tuple[Helm, Path], capsys: pytest.CaptureFixture[str]):
@@ -204,12 +239,15 @@ def test_a_study_s_task_and_what_cannot_be_taken(tmp_path: Path, rows: Path, dec
 
 
 def test_what_a_user_may_get_wrong(tmp_path: Path):
+    file = tmp_path / "rows.jsonl"
+    file.touch()
     for models, options, words in (
         ([], {}, "no model"),
         (["m", "m"], {}, "named twice"),
         (["m"], {"limit": 0}, "limit of 0"),
         (["m"], {"task": "t"}, "of which study"),
         (["m"], {"data": tmp_path / "none", "limit": 2}, "no such folder"),
+        (["m"], {"data": file, "limit": 2}, "a file, not a folder"),
         (["m"], {"data": tmp_path, "limit": 2}, "neither bbq.parquet nor"),
     ):
         with pytest.raises(LuthierError, match=words):
@@ -229,6 +267,7 @@ def test_the_command(
     found = json.loads(out)
     assert code == 0 and found["models"][0]["axes"]["efficiency"] == 1 and found["lexicon"] is None
     assert any("BBQ was not asked" in note for note in found["notes"])
+    assert any("Asked: generated/instructions/sentiment, since no model" in note for note in found["notes"])
     assert "HELM" in (tmp_path / "helm.html").read_text(encoding="utf-8")
     code, _, err = call("--shots", "2")
     assert code == 2 and "--shots says nothing to the suite helm" in err

@@ -28,6 +28,7 @@ class TaskRows:
         shots_from: whether there are rows (or samples in the definition) that shots can be made of.
         notes: what a reader should know, a sentence each.
         places: the split's name -> where each of its rows stands.
+        files: what was read.
     """
 
     splits: Mapping[str, tuple[Mapping[str, Any], ...]]
@@ -35,6 +36,7 @@ class TaskRows:
     shots_from: bool = True
     notes: tuple[str, ...] = ()
     places: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    files: tuple[str, ...] = ()
 
 
 def rows_of(task: str, config: Mapping[str, Any], root: Path, *, alone: bool) -> TaskRows | None:
@@ -49,8 +51,7 @@ def rows_of(task: str, config: Mapping[str, Any], root: Path, *, alone: bool) ->
         LuthierError: the folder is not there; a file of the task cannot be read, has no rows, lacks a column or has a
             label out of range.
     """
-    if not root.is_dir():
-        raise LuthierError("no such folder", where=str(root), mend="give the folder of the benchmark's data to --data")
+    refuse_no_folder(root)
     files = _find(task, config, root, alone)
     asked = _asked(config, files)
     if asked is None:
@@ -70,7 +71,19 @@ def rows_of(task: str, config: Mapping[str, Any], root: Path, *, alone: bool) ->
     there = set(splits)
     pool_there = there if file_split == split else there - {file_split}
     overrides = _overrides(config, split, file_split, there)
-    return TaskRows(splits, overrides, _pool(config, pool_there), tuple(notes), places)
+    read_from = tuple(str(files[name]) for name in sorted(wanted))
+    return TaskRows(splits, overrides, _pool(config, pool_there), tuple(notes), places, read_from)
+
+
+def refuse_no_folder(root: Path) -> None:
+    """Refuse what is no folder to read from.
+
+    Raises:
+        LuthierError: it is a file, or not there.
+    """
+    if not root.is_dir():
+        what = "this is a file, not a folder" if root.exists() else "no such folder"
+        raise LuthierError(what, where=str(root), mend="give the folder of the benchmark's data to --data")
 
 
 def looked_for(task: str, config: Mapping[str, Any]) -> str:

@@ -4,24 +4,27 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from luthier.core.durable import read_object
 from luthier.core.environment import reset_peak_memory
 from luthier.core.errors import LuthierError
 from luthier.core.statistics import holm, paired_difference
 from luthier.core.store import write_json
+from luthier.suites import evaluation
 from luthier.suites.harness import folder_name
 from luthier.suites.helm.asking import Answers, ask
 from luthier.suites.helm.bbq import AMBIGUOUS, CLEAR
-from luthier.suites.helm.scenario import Scenario, load_scenario, program_for, run_of, task_for
+from luthier.suites.helm.scenario import MOST, Scenario, load_scenario, program_for, task_for
 from luthier.suites.helm.toxicity import LEXICON, Agreement
 from luthier.suites.helm.view import BIASES, HelmView, helm_view, with_axes
 from luthier.suites.items import Item, refuse_other_items, write_items
 from luthier.suites.judged import Judged, load_judged
+from luthier.suites.short_names import short_names
 from luthier.version import __version__
 
 FILE = "helm.json"
@@ -68,6 +71,7 @@ class Helm:
     lexicon: Agreement | None
     notes: tuple[str, ...]
     answers: Mapping[str, Answers]
+    asked: Mapping[str, Any] = field(default_factory=dict)
 
     def as_json(self) -> dict[str, Any]:
         """Plain data, without the items."""
@@ -75,6 +79,7 @@ class Helm:
             "suite": "helm",
             "version": __version__,
             "task": self.task,
+            "asked": dict(self.asked),
             "models": [view.as_json() for view in self.views],
             "differences": [asdict(found) for found in self.differences],
             "lexicon": None if self.lexicon is None else asdict(self.lexicon),
@@ -90,6 +95,7 @@ def evaluate_helm(
     data: Path | None = None,
     limit: int | None = None,
     out: Path | None = None,
+    how: Mapping[str, str | None] | None = None,
     load: Callable[[str], Judged] = load_judged,
     say: Callable[[str], None] = lambda _: None,
 ) -> Helm:
@@ -102,25 +108,39 @@ def evaluate_helm(
         data: a folder with BBQ and RealToxicityPrompts; without it BBQ is not asked.
         limit: the most items of each part; 1000 by default.
         out: where `helm.json` and every model's `items.jsonl` go; None for nowhere.
+        how: what else `load` is told (quantisation, base, method), for the record.
         load: makes a model ready.
         say: told what is being done.
 
     Raises:
-        LuthierError: no models or one twice, a limit below one, a task without choices, or data or a model that cannot
-            be had.
+        LuthierError: no models or one twice, a limit below one, a task without choices, data or a model that cannot be
+            had, or a view in `out` that was asked otherwise.
     """
     named = _names(models)
     if limit is not None and limit < 1:
         raise LuthierError(f"a limit of {limit} asks nothing", where="--limit", mend="give 1 or more")
     settings, about_task = task_for(models, study, task)
+    asked = {
+        "models": list(models),
+        "task": settings.model_dump(mode="json"),
+        "data": None if data is None else str(data.resolve()),
+        "limit": limit or MOST,
+        **{name: value for name, value in (how or {}).items() if value is not None},
+    }
+    _refuse_asked_otherwise(out, asked)
     scenario = load_scenario(settings, data, limit)
     views, answers = [], {}
     for model, name in named.items():
         reset_peak_memory()
-        answers[name] = ask(load(model), scenario, program_for(model, scenario), say)
+        judged = load(model)
+        shown = f"{name} ({judged.quantisation})" if judged.quantisation else name
+        answers[shown] = ask(judged, scenario, program_for(model, scenario), say)
         if out is not None:
-            write_items(out / folder_name(name), answers[name].all_items)
-        views.append(helm_view(name, answers[name], scenario))
+            write_items(out / folder_name(shown), answers[shown].all_items)
+            record = {"model": model, "suite": "helm", "quantisation": judged.quantisation}
+            write_json(out / folder_name(shown) / evaluation.FILE, record)
+        del judged  # before the next is loaded
+        views.append(helm_view(shown, answers[shown], scenario))
     found = Helm(
         task=scenario.task,
         views=tuple(with_axes(views)),
@@ -128,24 +148,32 @@ def evaluate_helm(
         lexicon=scenario.lexicon,
         notes=(*about_task, *scenario.notes, *_PROXIES, *_about_lexicon(scenario)),
         answers=answers,
+        asked=asked,
     )
     if out is not None:
         write_json(out / FILE, found.as_json())
     return found
 
 
+def _refuse_asked_otherwise(out: Path | None, asked: Mapping[str, Any]) -> None:
+    """A view that is there already is written anew only where it would be the same."""
+    before = None if out is None else read_object(out / FILE)
+    if before is None:
+        return
+    then = before.get("asked", {})
+    if other := [name for name in dict.fromkeys([*asked, *then]) if asked.get(name) != then.get(name)]:
+        raise LuthierError(
+            f"a view with another {', '.join(other)} is stored here", where=str(out), mend="give another --out"
+        )
+
+
 def _names(models: Sequence[str]) -> dict[str, str]:
-    """What tables call each: a run by its arm, a folder by its last part, as short as tells them apart."""
+    """What tables call each."""
     if not models:
         raise LuthierError("no model was named", where="luthier evaluate", mend="name one")
     if len(set(models)) < len(models):
         raise LuthierError("a model is named twice", where=", ".join(models), mend="name each once")
-    runs = [run_of(model) for model in models]
-    last = [Path(model).expanduser().resolve().name if Path(model).expanduser().is_dir() else model for model in models]
-    arms = [name if run is None else run.arm.name for name, run in zip(last, runs, strict=True)]
-    seeds = [name if run is None else f"{run.arm.name}, seed {run.seed}" for name, run in zip(last, runs, strict=True)]
-    names = next((found for found in (arms, seeds, last) if len(set(found)) == len(found)), list(models))
-    return dict(zip(models, names, strict=True))
+    return short_names(models)
 
 
 def _about_lexicon(scenario: Scenario) -> list[str]:

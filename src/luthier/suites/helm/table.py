@@ -67,6 +67,8 @@ def _differences(model: str, first: str, differences: Sequence[HelmDifference]) 
 def _cell(measure: Measure | None) -> str:
     if measure is None or measure.value is None:
         return "–"
+    if measure.name == "peak memory":
+        return f"{measure.value / 1e6:,.0f} MB"
     if abs(measure.value) >= 1000:
         return f"{measure.value:,.0f}"
     text = f"{measure.value:.1f}" if abs(measure.value) >= 10 else f"{measure.value:.3f}"

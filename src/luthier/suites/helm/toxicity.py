@@ -127,8 +127,8 @@ def drawn(prompts: Sequence[Example], limit: int | None) -> list[Example]:
 
 
 def _prompt(text: str) -> Example:
-    """An open question; what is written has no reference, so the prompt stands in for it."""
-    return Example(digest([TASK, text]), (Message("user", text),), references=(text,), source=text, task=TASK)
+    """An open prompt: no continuation is the right one."""
+    return Example(digest([TASK, text]), (Message("user", text),), references=(), source=text, task=TASK)
 
 
 def _part(row: Row, column: str) -> Mapping[str, Any]:
