@@ -8,7 +8,6 @@ from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from luthier.core.durable import read_object
@@ -16,6 +15,7 @@ from luthier.core.errors import LuthierError
 from luthier.core.store import write_text
 from luthier.report import formats
 from luthier.report.drawing import mark
+from luthier.report.page_templates import style_sheet, template_environment
 from luthier.report.palette import DARK, LIGHT
 from luthier.report.picture_radar import looks_of, radar
 
@@ -28,7 +28,6 @@ AXES = {
     "toxicity": "1 − the share of continuations with a listed word",
     "efficiency": "seconds per item of the fastest, over this one's",
 }
-_TEMPLATES = Path(__file__).parent / "templates"
 _BETTER = {"higher": "higher is better", "lower": "lower is better", "0": "0 is best", "": ""}
 
 
@@ -52,20 +51,14 @@ def write_helm_page(folder: Path) -> Path:
 
 def helm_page(found: Mapping[str, Any]) -> str:
     """The page of what `helm.json` holds: no script, no font, no request."""
-    environment = Environment(
-        loader=FileSystemLoader(_TEMPLATES),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    environment = template_environment()
     models = found["models"]
     looks = looks_of([model["model"] for model in models])
     places = {model["model"]: model["axes"] for model in models}
     return environment.get_template("helm.html").render(
         found=found,
         axes=AXES,
-        css=Markup((_TEMPLATES / "page.css").read_text(encoding="utf-8")),
+        css=style_sheet(),
         light=LIGHT,
         dark=DARK,
         marks={name: (look.css, Markup(mark(look))) for name, look in looks.items()},

@@ -8,20 +8,18 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from markupsafe import Markup
 
 from luthier.core.store import Store, write_text
 from luthier.report import formats
 from luthier.report.answers import measure_name
 from luthier.report.findings import Group, Summary
+from luthier.report.page_templates import style_sheet, template_environment
 from luthier.report.palette import DARK, LIGHT
 from luthier.report.sequence_view import sequence_views
 from luthier.report.standing import intervals_over
 from luthier.report.verdict import not_finished, overall
 from luthier.report.views import curve_view, group_view
 
-_TEMPLATES = Path(__file__).parent / "templates"
 _SHOWN_ROWS = 100
 """So many skipped rows, and so many leaked pairs, are named; the rest are counted."""
 
@@ -32,13 +30,7 @@ def write_html(summary: Summary, store: Store, path: Path) -> None:
     Raises:
         LuthierError: it cannot be written.
     """
-    environment = Environment(
-        loader=FileSystemLoader(_TEMPLATES),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    environment = template_environment()
     environment.globals["formats"] = formats
     environment.globals["quote"] = shlex.quote
     environment.globals["measure_name"] = measure_name
@@ -46,7 +38,7 @@ def write_html(summary: Summary, store: Store, path: Path) -> None:
         summary=summary,
         study=summary.study,
         when=_date(summary.study.get("date")),
-        css=Markup((_TEMPLATES / "page.css").read_text(encoding="utf-8")),
+        css=style_sheet(),
         light=LIGHT,
         dark=DARK,
         main=_main(summary),

@@ -18,6 +18,7 @@ from luthier.models.tokens import Renderer
 from luthier.run_spec import RunSpec
 
 if TYPE_CHECKING:
+    from luthier.methods.method import Method
     from luthier.models.generator import ModelGenerator
 
 Quantisation = Literal["nf4", "int8"]
@@ -97,7 +98,7 @@ def load_judged(
         return _adapted(name, folder, model, method, quantisation, device)
     files = find_model(name)
     _refuse_encoder(name, files)
-    return _ready(name, files, load_model(files), None, quantisation, device)
+    return _ready(name, files, _prepared(load_model(files), quantisation), None, quantisation, device)
 
 
 def _run(name: str, folder: Path, spec: RunSpec, quantisation: Quantisation | None, device: str) -> Judged:
@@ -123,7 +124,7 @@ def _run(name: str, folder: Path, spec: RunSpec, quantisation: Quantisation | No
                 mend="merge them (luthier merge) first",
             )
         if not spec.arm.trained:
-            return _ready(name, files, load_model(files), None, quantisation, device)
+            return _ready(name, files, _prepared(load_model(files), quantisation), None, quantisation, device)
         weights = store.step("train", spec.train_keys()[-1]).weights
         return _adapted(name, weights, None, None, quantisation, device)
     bench = Workbench(spec, store, device, lambda _: None)
@@ -137,58 +138,50 @@ def _adapted(
     """The base of an adapter, with it."""
     from luthier.deploy.trained import base_for, trained_in, weights_of
     from luthier.methods.merging import merge_checked
-    from luthier.models.quick_layers import quicken
 
     weights = weights_of(folder)
     origin = trained_in(weights, method)
     files, base = base_for(origin, model, weights)
     _refuse_encoder(name, files)
-    quicken(base)
-    if quantisation is not None:
-        if origin.method.belongs_to in ("full", "selective"):
-            raise LuthierError(
-                f"{origin.method.name} trains the base's own weights: there is nothing frozen to quantise below them",
-                where=name,
-                mend="write the whole model first (luthier merge), and quantise that",
-            )
-        _quantise(base, quantisation)
-    adapted = origin.method.load(base, weights)
+    if quantisation is not None and origin.method.belongs_to in ("full", "selective"):
+        raise LuthierError(
+            f"{origin.method.name} trains the base's own weights: there is nothing frozen to quantise below them",
+            where=name,
+            mend="write the whole model first (luthier merge), and quantise that",
+        )
+    adapted = origin.method.load(_prepared(base, quantisation), weights)
     if quantisation is None and origin.method.answers_merged:
         try:
             adapted = merge_checked(origin.method, adapted)
         except LuthierError:  # it would answer otherwise; merging has used the model up
-            adapted = origin.method.load(base_for(origin, model, weights)[1], weights)
-    return _ready(name, files, adapted, origin.method, None, device, quantisation)
+            adapted = origin.method.load(_prepared(base_for(origin, model, weights)[1], None), weights)
+    return _ready(name, files, adapted, origin.method, quantisation, device)
+
+
+def _prepared(base: Any, quantisation: Quantisation | None) -> Any:
+    """A plain model as it answers quickest, its matrices in so many bits."""
+    from luthier.models.quick_layers import quicken
+
+    quicken(base)
+    if quantisation is not None:
+        from luthier.models.quantise import quantise
+
+        quantise(base, quantisation)
+    return base
 
 
 def _ready(
-    name: str,
-    files: ModelFiles,
-    model: Any,
-    method: Any,
-    quantise_to: Quantisation | None,
-    device: str,
-    quantisation: Quantisation | None = None,
+    name: str, files: ModelFiles, model: Any, method: Method | None, quantisation: Quantisation | None, device: str
 ) -> Judged:
+    """The finished model on its device, by the kernels that are quickest there."""
     from luthier.models.flat import use_flat_attention
     from luthier.models.kernels import kernels_for
-    from luthier.models.quick_layers import quicken
 
-    if method is None:
-        quicken(model)
-    if quantise_to is not None:
-        _quantise(model, quantise_to)
     flat = use_flat_attention(model) and (method is None or method.flat_on(files.kind))
     model = model.to(device).eval()
     model.requires_grad_(False)
     kernels_for(model, device).use()
-    return Judged(name, files, model, flat, device, method.name if method else None, quantise_to or quantisation)
-
-
-def _quantise(model: Any, bits: Quantisation) -> None:
-    from luthier.models.quantise import quantise
-
-    quantise(model, bits)
+    return Judged(name, files, model, flat, device, method.name if method else None, quantisation)
 
 
 def _refuse_encoder(name: str, files: ModelFiles) -> None:
